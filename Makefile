@@ -1,0 +1,37 @@
+# `make demo` and `make test` need Python 3.11 or newer, git and make; everything else is installed into .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test test-fast lint format install clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Motorium needs Python 3.11 or newer; got " + sys.version.split()[0] + ". Run: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[render,dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/motorium run recipes/pick-place.yaml
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The layer check runs with the fast tests; the slow ones come last, so that a mistake shows early.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' --maxfail=20
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --durations=15
+
+test-fast: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow'
+
+clean:
+	rm -rf $(VENV) build dist
