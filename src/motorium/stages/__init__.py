@@ -1,0 +1,19 @@
+"""Stages: thin glue between the parts, a file a stage; the table of them."""
+
+from motorium.core.catalog import Catalog
+
+STAGES = Catalog(
+    "stage",
+    [
+        ("demonstrate", "motorium.stages.demonstrate:STAGE"),
+        ("ingest", "motorium.stages.ingest:STAGE"),
+        ("curate", "motorium.stages.curate:STAGE"),
+        ("amplify", "motorium.stages.amplify:STAGE"),
+        ("train", "motorium.stages.train:STAGE"),
+        ("evaluate", "motorium.stages.evaluate:STAGE"),
+        ("evaluate-open-loop", "motorium.stages.evaluate_open_loop:STAGE"),
+        ("ablate", "motorium.stages.ablate:STAGE"),
+        ("export", "motorium.stages.export:STAGE"),
+        ("page", "motorium.stages.page:STAGE"),
+    ],
+)

@@ -1,0 +1,309 @@
+"""Dataset: a read-only view of a LeRobot v3.0 or v2.1 directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from motorium.core.errors import DataError
+from motorium.core.features import Feature
+from motorium.data.contents import Contents, VideoSpan
+from motorium.data.episode import Episode
+from motorium.data.formats import FORMATS
+from motorium.data.index import RowIndex, read_rows
+from motorium.data.info import read_json
+from motorium.data.layout import AUTOMATIC, INFO_PATH, STAGING_DIR, STATS_PATH, TOLERANCE_S, safe_relative
+from motorium.data.statistics import Statistics, from_plain
+from motorium.data.tables import from_arrow, open_parquet, read_columns
+from motorium.data.video_read import decode_image, shared_reader
+
+NonFinite = Literal["error", "keep"]
+
+
+class Dataset:
+    """A read-only view of a LeRobot directory; made by `open_dataset`.
+
+    Attributes:
+        root: the directory.
+        version: `v3.0` or `v2.1`.
+        features: without the automatic columns. Cameras in it have pictures for every episode, as far as the
+            metadata say: `missing_videos` tells which files are absent.
+        fps: steps in a second.
+        robot_type: as recorded, or None.
+        tasks: instructions by task index.
+        conventions: units, frames and orders in words; {} where the dataset states none.
+        lengths, starts: (E,) int64, steps of each episode and row of its first step, from the data itself.
+        problems: what was stale, unknown or ignored while opening, in words; worth showing, not fatal.
+    """
+
+    def __init__(self, root: Path, contents: Contents, rows: RowIndex, nonfinite: NonFinite) -> None:
+        info = contents.info
+        self.root = root
+        self.version = info.version
+        self.features: dict[str, Feature] = dict(info.features)
+        self.fps = info.fps
+        self.robot_type = info.robot_type
+        self.tasks = list(contents.tasks)
+        self.conventions = dict(info.conventions)
+        self.extra_cameras: dict[str, Feature] = dict(info.extra_cameras)
+        self.lengths, self.starts = rows.lengths, rows.starts
+        self.problems = [*contents.problems, *rows.problems]
+        self._contents, self._rows, self._nonfinite = contents, rows, nonfinite
+        self._columns: dict[str, NDArray] = dict(rows.columns)
+        self._statistics: list[dict[str, Statistics]] | None = None
+
+    def __reduce__(self):
+        # Arrays and decoders stay behind: another process opens the directory itself.
+        return _reopen, (self.root, self._nonfinite)
+
+    @property
+    def num_episodes(self) -> int:
+        """E."""
+        return len(self.lengths)
+
+    @property
+    def num_frames(self) -> int:
+        """N, steps of all episodes together."""
+        return int(self.lengths.sum())
+
+    @property
+    def cameras(self) -> list[str]:
+        """Cameras that `frames` knows: those in `features`, then those that only some episodes have."""
+        return [key for key, feature in self.features.items() if feature.visual] + list(self.extra_cameras)
+
+    def column(self, key: str) -> NDArray:
+        """Return a feature over all steps of all episodes: (N, *shape), contiguous, read-only, read once.
+
+        Automatic columns (`timestamp`, `frame_index`, `episode_index`, `index`, `task_index`) are (N,).
+
+        Raises:
+            DataError: when there is no such column, it is a camera, or it holds numbers that are not finite
+                (unless opened with `nonfinite="keep"`).
+        """
+        if key not in self._columns:
+            feature = self.features.get(key)
+            if feature is None or feature.visual:
+                known = [name for name, one in self.features.items() if not one.visual]
+                raise DataError(f"there is no column '{key}'", where=self.root, expected=[*known, *AUTOMATIC])
+            parts = [
+                from_arrow(read_columns(path, [key]).column(key), key, feature, path)
+                for path in self._contents.data_files
+            ]
+            whole = np.concatenate(parts) if len(parts) > 1 else parts[0]
+            if self._nonfinite == "error":
+                self._check_finite(key, whole)
+            whole.flags.writeable = False
+            self._columns[key] = whole
+        return self._columns[key]
+
+    def episode(self, index: int) -> Episode:
+        """Return one episode without its pictures; its arrays are read-only views of the columns.
+
+        Raises:
+            DataError: when there is no such episode, or as `column`.
+        """
+        rows = self._slice(index)
+        arrays = {key: self.column(key)[rows] for key, one in self.features.items() if not one.visual}
+        task = int(self._columns["task_index"][rows.start])
+        meta = dict(self._contents.episodes[index].meta)
+        return Episode(arrays=arrays, task=self.tasks[task], meta=meta)
+
+    def timestamps(self, index: int) -> NDArray[np.float64]:
+        """Return the times of an episode's steps: (T,) s from its start, on the exact grid of `fps`."""
+        self._slice(index)
+        return np.arange(self.lengths[index], dtype=np.float64) / self.fps
+
+    def frames(self, index: int, camera: str, steps: Sequence[int] | NDArray | None = None) -> NDArray[np.uint8]:
+        """Return pictures of an episode, at `steps` (None: all): (n, H, W, 3) uint8 RGB.
+
+        Raises:
+            DataError: when there is no such camera or step, the video is absent or truncated, or has no frame
+                within 0.1 ms of a step's time.
+        """
+        rows = self._slice(index)
+        length = rows.stop - rows.start
+        chosen = np.arange(length) if steps is None else np.asarray(steps, np.int64).reshape(-1)
+        if len(chosen) and (chosen.min() < 0 or chosen.max() >= length):
+            raise DataError(
+                "there is no such step",
+                where=f"{self.root}, episode {index}",
+                got=[int(chosen.min()), int(chosen.max())],
+                expected=f"0 to {length - 1}",
+            )
+        feature = self.camera_feature(camera)
+        if feature.dtype == "image":
+            found = self._images(rows, camera, chosen)
+        else:
+            span = self.video_span(index, camera)
+            found = shared_reader(span.path).read(span.from_s + chosen / self.fps, TOLERANCE_S)
+        if found.shape[1:] != feature.shape:
+            raise DataError(
+                f"pictures of '{camera}' have another size",
+                where=f"{self.root}, episode {index}",
+                got=found.shape[1:],
+                expected=feature.shape,
+            )
+        return found
+
+    def camera_feature(self, camera: str) -> Feature:
+        """Return what a camera's pictures are.
+
+        Raises:
+            DataError: when there is no such camera.
+        """
+        feature = self.features.get(camera) or self.extra_cameras.get(camera)
+        if feature is None or not feature.visual:
+            raise DataError(f"there is no camera '{camera}'", where=self.root, expected=self.cameras or "none")
+        return feature
+
+    def video_span(self, index: int, camera: str) -> VideoSpan:
+        """Return where the video of an episode and camera is.
+
+        Raises:
+            DataError: when the episode has none, or its file is absent.
+        """
+        self._slice(index)
+        span = self._span(index, camera)
+        if span is None or not span.path.is_file():
+            missing = self.missing_videos().get(camera, [])
+            raise DataError(
+                f"episode {index} has no video of '{camera}'",
+                where=span.path if span else self.root,
+                got=f"{len(missing)} of {self.num_episodes} episodes lack it",
+                remedy="choose an episode that has it (missing_videos), or fetch the files",
+            )
+        return span
+
+    def missing_videos(self) -> dict[str, list[int]]:
+        """Return {camera: episodes without a picture file}; only cameras that lack some are in it."""
+        missing: dict[str, list[int]] = {}
+        known: dict[Path, bool] = {}
+        for camera in self.cameras:
+            if self.camera_feature(camera).dtype == "image":
+                continue
+            for index in range(self.num_episodes):
+                span = self._span(index, camera)
+                if span is not None and span.path not in known:
+                    known[span.path] = span.path.is_file()
+                if span is None or not known[span.path]:
+                    missing.setdefault(camera, []).append(index)
+        return missing
+
+    def episode_statistics(self, index: int) -> dict[str, Statistics]:
+        """Return the stored statistics of one episode by feature; {} where there are none."""
+        self._slice(index)
+        if self._statistics is None:
+            self._statistics = self._contents.statistics()
+        return self._statistics[index]
+
+    def statistics(self) -> dict[str, Statistics]:
+        """Return the stored statistics of the whole dataset (meta/stats.json); {} where there are none."""
+        path = self.root / STATS_PATH
+        return {key: from_plain(value) for key, value in read_json(path).items()} if path.exists() else {}
+
+    def _span(self, index: int, camera: str) -> VideoSpan | None:
+        if camera in self.extra_cameras:
+            path = self._contents.info.extra_videos[camera].get(index)
+            return None if path is None else VideoSpan(path=self.root / safe_relative(path, self.root), from_s=0.0)
+        return self._contents.episodes[index].videos.get(camera)
+
+    def _slice(self, index: int) -> slice:
+        if not 0 <= index < self.num_episodes:
+            raise DataError(
+                "there is no such episode", where=self.root, got=index, expected=f"0 to {self.num_episodes - 1}"
+            )
+        start = int(self.starts[index])
+        return slice(start, start + int(self.lengths[index]))
+
+    def _images(self, rows: slice, camera: str, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Decode pictures that are embedded in the table."""
+        cells: list[Any] = []
+        for path, first, last in self._rows.files:
+            if first < rows.stop and last > rows.start:
+                cells += _cells(path, camera, max(rows.start, first) - first, min(rows.stop, last) - first)
+        where = f"{self.root}, '{camera}'"
+        pictures = []
+        for step in chosen:
+            data = (cells[step] or {}).get("bytes")
+            if not data:
+                raise DataError("a picture is not embedded in the table", where=where, got=cells[step])
+            pictures.append(decode_image(data, where))
+        return np.stack(pictures) if pictures else np.empty((0, *self.camera_feature(camera).shape), np.uint8)
+
+    def _check_finite(self, key: str, values: NDArray) -> None:
+        if values.dtype.kind != "f" or np.isfinite(values).all():
+            return
+        row = int(np.argwhere(~np.isfinite(values))[0][0])
+        index = int(np.searchsorted(self.starts, row, side="right")) - 1
+        raise DataError(
+            f"'{key}' is not finite",
+            where=f"{self.root}, episode {index}, step {row - int(self.starts[index])}",
+            got=values[row].tolist(),
+            expected="finite numbers",
+            remedy="drop the episode, or open with nonfinite='keep' to look at it",
+        )
+
+
+def open_dataset(path: str | Path, *, nonfinite: NonFinite = "error") -> Dataset:
+    """Open a LeRobot v3.0 or v2.1 directory, recognised by its files.
+
+    Args:
+        nonfinite: `error` refuses columns with NaN or infinity when they are read; `keep` hands them over, for
+            checks that look for them.
+
+    Raises:
+        DataError: when it is neither, or malformed: missing or damaged files, indices that contradict the data,
+            times that do not fit fps, paths that leave the directory.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError("there is no such dataset", where=root, expected="a directory")
+    found = [name for name in FORMATS if FORMATS.load(name).recognise(root)]
+    if not found and (root / STAGING_DIR).is_dir():
+        raise DataError(
+            "this recording was not finished", where=root, remedy="keep its episodes: DatasetWriter.recover(root).finalize()"
+        )
+    if not found or not (root / INFO_PATH).is_file():
+        version = read_json(root / INFO_PATH).get("codebase_version") if (root / INFO_PATH).is_file() else None
+        raise DataError(
+            "this is no dataset that can be read",
+            where=root,
+            got=f"codebase_version {version!r}" if version else f"no {INFO_PATH}",
+            expected="LeRobot v3.0 (meta/episodes/) or v2.1 (meta/episodes.jsonl)",
+        )
+    contents = FORMATS.load(found[0]).read(root)
+    if not found[0].endswith(contents.info.version):
+        raise DataError(
+            "the dataset's version contradicts its files",
+            where=root / INFO_PATH,
+            got=contents.info.version,
+            expected=found[0].removeprefix("lerobot-"),
+        )
+    return Dataset(root, contents, read_rows(root, contents), nonfinite)
+
+
+def _reopen(root: Path, nonfinite: NonFinite) -> Dataset:
+    return open_dataset(root, nonfinite=nonfinite)
+
+
+def _cells(path: Path, key: str, first: int, last: int) -> list[Any]:
+    """Rows [first, last) of one column of a file, reading only the row groups that hold them."""
+    cells: list[Any] = []
+    with open_parquet(path) as file:
+        start = 0
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            low, high = max(first - start, 0), min(last - start, count)
+            if low < high:
+                try:
+                    column = file.read_row_group(group, columns=[key], use_threads=False).column(key)
+                except (pa.ArrowException, OSError, KeyError) as error:
+                    raise DataError(f"'{key}' cannot be read", where=path, got=error) from error
+                cells += column.slice(low, high - low).to_pylist()
+            start += count
+    return cells

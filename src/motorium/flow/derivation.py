@@ -1,0 +1,104 @@
+"""Derivation: everything an artifact is a function of, and the key that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from motorium.core.hashing import digest
+from motorium.core.random import derive_seed
+from motorium.core.spec import Spec
+from motorium.flow.digests import Sources
+from motorium.flow.stage import Artifact, Stage
+
+Inputs = Mapping[str, Artifact | Mapping[str, Artifact]]
+
+# A page tells where its inputs come from, so that for pages the inputs' identity counts, not their content alone.
+SHOWS_PROVENANCE = ("page",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derivation:
+    """What a stage's output depends on, as plain data.
+
+    Attributes:
+        stage, version, kind: of the stage.
+        spec: plain fields; `spec_digest` also covers the spec's class.
+        inputs: {port: record} or {port: {name: record}}; a record is {id, content, ref, external?}.
+        sources: {module: {digest, files}}, see `digests.Sources`.
+        root_seed: the recipe's (or the entry's own).
+        seed: what the stage is given.
+    """
+
+    stage: str
+    version: int
+    kind: str
+    spec: Mapping[str, Any]
+    spec_digest: str
+    inputs: Mapping[str, Any]
+    sources: Mapping[str, Any]
+    root_seed: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """64 hex digits; equal keys mean the same computation."""
+        counted = "id" if self.kind in SHOWS_PROVENANCE else "content"
+        return digest(
+            "derivation",
+            {
+                "stage": self.stage,
+                "version": self.version,
+                "spec": self.spec_digest,
+                "inputs": _map_records(self.inputs, lambda record: record[counted]),
+                "sources": {module: source["digest"] for module, source in self.sources.items()},
+                "seed": self.seed,
+            },
+        )
+
+
+def derive(stage: Stage, spec: Spec, inputs: Inputs, root_seed: int, sources: Sources) -> Derivation:
+    """Return the derivation of `stage` with `spec` on `inputs`.
+
+    The seed depends on the stage's kind of work, not on its place in a recipe: two entries that differ in
+    their data only are given the same one, which is what makes an ablation fair.
+    """
+    return Derivation(
+        stage=stage.name,
+        version=stage.version,
+        kind=stage.kind,
+        spec=spec.to_plain(),
+        spec_digest=spec.digest(),
+        inputs={port: _record(value) for port, value in sorted(inputs.items())},
+        sources=sources.of([*stage.modules, stage.run.__module__]),
+        root_seed=root_seed,
+        seed=derive_seed(root_seed, "stage", stage.name),
+    )
+
+
+def _record(value: Artifact | Mapping[str, Artifact]) -> dict[str, Any]:
+    if isinstance(value, Artifact):
+        record = {"id": value.id, "content": value.content, "ref": value.ref}
+        return {**record, "external": value.manifest["external"]} if "external" in value.manifest else record
+    return {name: _record(artifact) for name, artifact in sorted(value.items())}
+
+
+def is_record(value: Mapping[str, Any]) -> bool:
+    """Return whether an entry of `inputs` is one record, not a mapping of named ones."""
+    return isinstance(value.get("id"), str)
+
+
+def _map_records(inputs: Mapping[str, Any], function) -> dict[str, Any]:
+    return {
+        port: function(value) if is_record(value) else {name: function(record) for name, record in value.items()}
+        for port, value in inputs.items()
+    }
+
+
+def named_records(inputs: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return (`port` or `port.name`, record) pairs of a derivation's or manifest's inputs."""
+    pairs = []
+    for port, value in inputs.items():
+        pairs += [(port, value)] if is_record(value) else [(f"{port}.{name}", record) for name, record in value.items()]
+    return pairs

@@ -1,0 +1,81 @@
+"""The UR5e with a Robotiq 2F-85, from the pinned wheel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from motorium.robots.arm import Arm, Gripper, read_model
+from motorium.robots.ur5e import constants as c
+from motorium.sim.assets import fetch
+
+if TYPE_CHECKING:
+    import mujoco
+
+
+def make_ur5e(detail: Literal["training", "full"] = "training") -> Arm:
+    """Return the arm, compensated for gravity as its real controller does.
+
+    Args:
+        detail: `full` collides the gripper's meshes; `training` only the pads, a box in place of the palm, and
+            the arm's capsules, none of them with each other.
+
+    Raises:
+        AssetError: when the wheel cannot be had.
+    """
+    root = fetch("ogbench")
+    spec, gripper = read_model(root / c.ARM_XML), read_model(root / c.GRIPPER_XML)
+    # Global options are the scene's to set; equal ones are attached without a warning.
+    gripper.option.cone, gripper.option.impratio = spec.option.cone, spec.option.impratio
+    gripper.option.integrator = spec.option.integrator
+    spec.attach(gripper, site=spec.site(c.FLANGE_SITE), prefix=c.GRIPPER_PREFIX)
+    for name, kp, kd in zip(c.ACTUATORS, c.KP, c.KD):
+        servo = spec.actuator(name)
+        servo.gainprm[0], servo.biasprm[1], servo.biasprm[2] = kp, -kp, -kd
+    for body in spec.bodies[1:]:
+        body.gravcomp = 1.0
+    if detail == "training":
+        _simplify(spec)
+    arm = Arm(
+        name="ur5e",
+        spec=spec,
+        root=c.ROOT,
+        joints=c.JOINTS,
+        actuators=c.ACTUATORS,
+        home_rad=c.HOME_RAD,
+        eef_site=c.EEF_SITE,
+        gripper=Gripper(
+            joint=c.GRIPPER_JOINT,
+            actuator=c.GRIPPER_ACTUATOR,
+            open_ctrl=c.GRIPPER_OPEN_CTRL,
+            closed_ctrl=c.GRIPPER_CLOSED_CTRL,
+            opening_m=c.OPENING_M,
+            stroke_m=c.STROKE_M,
+        ),
+        versions={"ogbench": "1.2.2"},
+    )
+    arm.check()
+    return arm
+
+
+def _simplify(spec: mujoco.MjSpec) -> None:
+    """Leave contacts of the pads, the palm and the arm's capsules with the scene; drop the others."""
+    import mujoco
+
+    for geom in spec.geoms:
+        if not geom.contype:
+            continue
+        if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
+            geom.contype = geom.conaffinity = 0
+        else:
+            # Type 0 and affinity 1: meets the scene's geoms (type 1), never another of the robot's.
+            geom.contype, geom.conaffinity = 0, 1
+    spec.body(c.GRIPPER_PREFIX + "base").add_geom(
+        name=c.GRIPPER_PREFIX + "palm",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        pos=[0.0, 0.0, 0.048],
+        size=[0.03, 0.04, 0.048],
+        contype=0,
+        conaffinity=1,
+        group=3,
+        mass=0.0,
+    )

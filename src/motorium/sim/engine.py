@@ -1,0 +1,129 @@
+"""Engine: a batch of MuJoCo worlds of one model, stepped together on CPU threads.
+
+Source: `mujoco.batch.Batch` (MuJoCo 3.17). Each world is one row of integration state (`mjSTATE_INTEGRATION`:
+time, positions, velocities, solver warm start, controls, mocap poses, ...). A step is bitwise the same as
+`mj_step` on a world of its own, whatever the batch, the row and the number of threads.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch, SimulationError
+from numpy.typing import NDArray
+
+from motorium.core.errors import SimError
+
+# Counters that say MuJoCo found a state that is not finite or huge, and put the world back to its defaults.
+_BAD = [
+    int(kind)
+    for kind in (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+]
+
+
+class Engine:
+    """A batch of worlds of one compiled model.
+
+    Args:
+        model: the compiled model; not to be changed afterwards.
+        num_envs: B, number of worlds.
+        threads: threads to step with; 0 is one a CPU. Results do not depend on it.
+
+    Attributes:
+        model: the model.
+        qpos, qvel, ctrl: (B, n) live views of the state; a write is the world's state at its next step.
+        mocap_pos, mocap_quat: (B, nmocap, 3 or 4) live views.
+        state: (B, nstate) float64, the whole integration state, live.
+
+    Raises:
+        SimError: when the batch cannot be made.
+    """
+
+    def __init__(self, model: mujoco.MjModel, num_envs: int, threads: int = 0) -> None:
+        if num_envs < 1:
+            raise SimError("a batch needs at least one world", got=num_envs, expected="num_envs >= 1")
+        self.model = _checked(model)
+        self.num_envs = num_envs
+        self._batch = Batch(model, num_envs, threads)
+        self.state: NDArray[np.float64] = self._batch.state
+        self.qpos, self.qvel = self._batch.bind("qpos"), self._batch.bind("qvel")
+        self.ctrl = self._batch.bind("ctrl")
+        self.mocap_pos, self.mocap_quat = self._batch.bind("mocap_pos"), self._batch.bind("mocap_quat")
+
+    def reset(self, rows: NDArray[np.bool_] | None = None) -> None:
+        """Put worlds back to the model's defaults, without computing anything from them.
+
+        Args:
+            rows: (B,) bool; None is all.
+        """
+        self._run(self._batch.reset, rows, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
+
+    def step(self, rows: NDArray[np.bool_] | None = None, substeps: int = 1) -> None:
+        """Advance worlds by `substeps` physics steps under their present controls, in one call.
+
+        Args:
+            rows: (B,) bool; None is all. The others cost nothing.
+            substeps: number of physics steps.
+
+        Raises:
+            SimError: when MuJoCo fails in some worlds; names their rows. They keep the state they had, the
+                others have been stepped.
+        """
+        self._run(self._batch.step, rows, nstep=substeps)
+
+    def unstable(self) -> NDArray[np.bool_]:
+        """Return which worlds MuJoCo gave up as unstable, and put to their defaults, since their reset: (B,) bool."""
+        return (self._batch.warning[:, _BAD, 1] > 0).any(axis=1)
+
+    def snapshot(self) -> NDArray[np.float64]:
+        """Return a copy of the whole integration state, solver warm start included: (B, nstate)."""
+        return self.state.copy()
+
+    def restore(self, state: NDArray[np.float64], rows: NDArray[np.bool_] | None = None) -> None:
+        """Set worlds to rows of a snapshot of any batch of the same model; they go on bitwise from there.
+
+        Args:
+            state: (B, nstate) float64.
+            rows: (B,) bool; None is all.
+
+        Raises:
+            SimError: when `state` has another shape.
+        """
+        state = np.asarray(state, np.float64)
+        if state.shape != self.state.shape:
+            raise SimError(
+                "this snapshot is of another model or batch size",
+                where="Engine.restore",
+                got=state.shape,
+                expected=self.state.shape,
+            )
+        chosen = slice(None) if rows is None else rows
+        self.state[chosen] = state[chosen]
+        self._batch.warning[chosen] = 0
+
+    def _run(self, call, rows: NDArray[np.bool_] | None, **arguments: int) -> None:
+        try:
+            call(rows, **arguments)
+        except SimulationError as error:
+            raise SimError(
+                "MuJoCo failed in some worlds",
+                where=f"rows {_shown(error.ids)}",
+                got=str(error),
+                expected="a step that can be computed",
+            ) from error
+
+
+def _checked(model: mujoco.MjModel) -> mujoco.MjModel:
+    """Return `model`, with a dense Jacobian where this version's sparse solver is faulty."""
+    # Source: MuJoCo issue 3767: 4.0.0 can factor a wrong Hessian from a sparse Jacobian; fixed in 4.0.1.
+    if mujoco.__version__ == "4.0.0" and mujoco.mj_isSparse(model):
+        warnings.warn("MuJoCo 4.0.0 has a faulty sparse solver: using dense Jacobians", stacklevel=3)
+        model.opt.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
+    return model
+
+
+def _shown(ids: Sequence[int]) -> str:
+    return ", ".join(str(int(i)) for i in ids[:10]) + (f", ... ({len(ids)} in all)" if len(ids) > 10 else "")

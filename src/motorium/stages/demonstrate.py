@@ -1,0 +1,100 @@
+"""Stage demonstrate: a scripted expert does the task from many starts; its successes become a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from motorium.core.errors import DataError
+from motorium.flow.stage import Context, Result, Stage
+from motorium.stages.worlds import WORLD_MODULES, WorldSpec, blocks
+
+
+class DemonstrateSpec(WorldSpec):
+    """Options of the stage `demonstrate`."""
+
+    task: str = Field("ur5e/pick-place", description="task of the catalog")
+    expert: str = Field("pick-place", description="expert of the catalog")
+    expert_options: dict[str, Any] = Field({}, description="fields of the expert's own spec")
+    episodes: int = Field(24, ge=1, description="how many attempts")
+    first_seed: int = Field(0, ge=0, description="seed of the first attempt; the others follow")
+    cameras: list[str] = Field(["front"], description="cameras to record; none: state only")
+    height: int = Field(128, ge=16, description="picture height, pixels")
+    width: int = Field(128, ge=16, description="picture width, pixels")
+    worlds: int = Field(12, ge=1, description="attempts in one shard")
+
+
+def run(spec: DemonstrateSpec, inputs: Mapping[str, Any], context: Context) -> Result:
+    """Demonstrate in shards, write the successes."""
+    from motorium.data.writer import DatasetWriter
+    from motorium.stages.episodes import unpack
+    from motorium.stages.recordings import dataset_spec
+    from motorium.synth.record import Pictures, RecordOptions, record_features
+
+    shards = [
+        {"plain": spec.to_plain(), "first": first, "count": count}
+        for first, count in blocks(spec.first_seed, spec.episodes, spec.worlds)
+    ]
+    outcomes: dict[str, int] = {}
+    kept = 0
+    from motorium.stages.worlds import open_world
+
+    env = open_world(spec.task, spec.options, 1, 1)
+    pictures = Pictures(cameras=tuple(spec.cameras), height=spec.height, width=spec.width) if spec.cameras else None
+    features = record_features(env, RecordOptions(pictures=pictures))
+    described = dataset_spec(env.info, features, spec.task, spec.options)
+    env.close()
+    with DatasetWriter(context.output, spec=described) as writer:
+        sizes = [shard["count"] for shard in shards]
+        for result in context.map(demonstrate_shard, shards, unit="episode", sizes=sizes):
+            for outcome, count in result["outcomes"].items():
+                outcomes[outcome] = outcomes.get(outcome, 0) + count
+            for plain in result["episodes"]:
+                writer.add(unpack(plain))
+                kept += 1
+        if not kept:
+            raise DataError(
+                "no demonstration succeeded", where=f"expert '{spec.expert}' on '{spec.task}'", got=outcomes,
+                expected="at least one success", remedy="look at the outcomes; try the task's default options",
+            )
+        writer.finalize()
+    metrics = {"attempts": spec.episodes, "kept": kept, "outcomes": dict(sorted(outcomes.items()))}
+    return Result(summary=f"{spec.episodes} episodes, {kept} succeeded", metrics=metrics)
+
+
+def demonstrate_shard(plain: dict[str, Any], first: int, count: int, threads: int) -> dict[str, Any]:
+    """Run `count` attempts from seed `first`; return packed successes and outcome counts."""
+    import numpy as np
+
+    from motorium.stages.episodes import pack
+    from motorium.stages.worlds import open_world
+    from motorium.synth.demonstrate import demonstrate
+    from motorium.synth.experts import make_expert
+    from motorium.synth.record import Pictures, RecordOptions
+
+    spec = DemonstrateSpec.parse(plain)
+    env = open_world(spec.task, spec.options, count, threads)
+    try:
+        pictures = Pictures(cameras=tuple(spec.cameras), height=spec.height, width=spec.width) if spec.cameras else None
+        options = RecordOptions(pictures=pictures, keep=("success",), source={"stage": "demonstrate"})
+        expert = make_expert(spec.expert, env, spec.expert_options)
+        attempts = demonstrate(env, expert, np.arange(first, first + count), options)
+    finally:
+        env.close()
+    outcomes: dict[str, int] = {}
+    for attempt in attempts:
+        outcomes[attempt.outcome] = outcomes.get(attempt.outcome, 0) + 1
+    return {"episodes": [pack(a.episode) for a in attempts if a.episode is not None], "outcomes": outcomes}
+
+
+STAGE = Stage(
+    name="demonstrate",
+    version=1,
+    kind="dataset",
+    spec=DemonstrateSpec,
+    ports={},
+    modules=("motorium.stages.demonstrate", "motorium.synth", "motorium.data", *WORLD_MODULES),
+    run=run,
+)

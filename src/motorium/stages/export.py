@@ -1,0 +1,77 @@
+"""Stage export: a policy as an ONNX bundle with its conventions, proven equal by numbers and in closed loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from motorium.core.errors import MotoriumError
+from motorium.flow.stage import Context, Port, Result, Stage
+from motorium.stages.worlds import WORLD_MODULES, WorldSpec, open_world, world_of
+
+
+class ExportSpec(WorldSpec):
+    """Options of the stage `export`."""
+
+    samples: int = Field(512, ge=1, description="random inputs of the numerical check")
+    tolerance: float = Field(1e-4, gt=0, description="largest difference from torch that passes")
+    trials: int = Field(64, ge=0, description="episodes of the closed-loop check, where the policy has a task")
+    first_seed: int = Field(50_000, ge=0, description="seed of the first of them")
+
+
+def run(spec: ExportSpec, inputs: Mapping[str, Any], context: Context) -> Result:
+    """Export, check numbers, then drive the same episodes with both."""
+    from motorium.learn.export import export_bundle
+    from motorium.learn.policy import load_policy
+
+    source = inputs["policy"].path
+    parity = export_bundle(source, context.output, samples=spec.samples, seed=context.seed)
+    if not parity.max_abs_delta <= spec.tolerance:
+        raise MotoriumError(
+            "the exported policy differs from the trained one",
+            where=str(source),
+            got=f"max |Δ| {parity.max_abs_delta:.3g}",
+            expected=f"at most {spec.tolerance:.3g}",
+        )
+    metrics: dict[str, Any] = {"max_abs_delta": parity.max_abs_delta, "samples": parity.samples}
+    summary = f"ONNX, max |Δ| {parity.max_abs_delta:.0e} against torch"
+    conventions = load_policy(source).info.conventions
+    if spec.trials and (spec.task or "task" in conventions):
+        task, options = world_of(spec, conventions, "stage export")
+        same = closed_loop(source, context, task, options, spec)
+        metrics |= {"closed_loop_same": same, "closed_loop_trials": spec.trials}
+        summary += f", closed-loop parity {same}/{spec.trials}"
+    else:
+        summary += ", no closed loop (the policy has no simulated task)"
+    return Result(summary=summary, metrics=metrics)
+
+
+def closed_loop(source: Any, context: Context, task: str, options: Mapping[str, Any], spec: ExportSpec) -> int:
+    """Return in how many episodes bundle and policy come to the same outcome from the same seed."""
+    import numpy as np
+
+    from motorium.evaluate.rollout import rollout
+    from motorium.learn.bundle import load_bundle
+    from motorium.learn.policy import load_policy
+
+    seeds = range(spec.first_seed, spec.first_seed + spec.trials)
+    outcomes = []
+    for name, policy in (("torch", load_policy(source)), ("ONNX", load_bundle(context.output))):
+        env = open_world(task, options, spec.trials, context.threads)
+        bar = context.progress(spec.trials, unit="episode", label=f"closed loop, {name}")
+        outcomes.append(rollout(env, policy, seeds, progress=bar).outcome)
+        env.close()
+    return int(np.sum(outcomes[0] == outcomes[1]))
+
+
+STAGE = Stage(
+    name="export",
+    version=1,
+    kind="bundle",
+    spec=ExportSpec,
+    ports={"policy": Port(kind="policy")},
+    modules=("motorium.stages.export", "motorium.learn", "motorium.evaluate.rollout", *WORLD_MODULES),
+    run=run,
+)

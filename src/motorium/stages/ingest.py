@@ -1,0 +1,89 @@
+"""Stage ingest: any dataset that Motorium reads, as a checked LeRobot v3.0 dataset with its units said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from pydantic import Field
+
+from motorium.core.features import Feature
+from motorium.core.spec import Spec
+from motorium.flow.stage import Context, Port, Result, Stage
+
+
+class IngestSpec(Spec):
+    """Options of the stage `ingest`."""
+
+    cameras: Literal["drop", "subset", "require"] = Field(
+        "drop",
+        description="a camera that not every episode has: drop it as a feature, keep only episodes that have it, or stop",
+    )
+    units: dict[str, str] = Field(
+        {}, description="unit by pattern of element names, the first match holds; unmatched units stay unknown"
+    )
+    conventions: dict[str, str] = Field({}, description="further conventions to record with the data")
+
+
+def run(spec: IngestSpec, inputs: Mapping[str, Any], context: Context) -> Result:
+    """Open, convert, and say what is missing."""
+    from motorium.data.convert import convert
+    from motorium.data.dataset import open_dataset
+
+    source = open_dataset(inputs["source"].path)
+    for problem in source.problems:
+        context.note(problem)
+    missing = {camera: len(episodes) for camera, episodes in source.missing_videos().items() if episodes}
+    for camera, count in missing.items():
+        context.note(f"'{camera}': the video of {count} of {source.num_episodes} episodes is missing")
+    features = {key: with_units(feature, spec.units) for key, feature in source.features.items()}
+    bar = context.progress(source.num_episodes, unit="episode")
+    convert(
+        source, context.output, cameras=spec.cameras, features=features, conventions=spec.conventions, progress=bar
+    )
+    bar.close()
+    made = open_dataset(context.output)
+    unknown = [key for key, feature in features.items() if not feature.visual and feature.units is None]
+    metrics = {
+        "source_version": source.version,
+        "episodes": made.num_episodes,
+        "frames": made.num_frames,
+        "fps": source.fps,
+        "robot_type": source.robot_type,
+        "episodes_without_video": missing,
+        "cameras": made.cameras,
+        "unknown_units": unknown,
+        "problems": list(source.problems),
+    }
+    summary = f"{made.num_episodes} episodes, {made.num_frames:,} frames, LeRobot {source.version} → v3.0"
+    if missing:
+        summary += "; " + ", ".join(
+            f"{camera}: {count} of {source.num_episodes} videos missing" for camera, count in missing.items()
+        )
+    return Result(summary=summary, metrics=metrics)
+
+
+def with_units(feature: Feature, patterns: Mapping[str, str]) -> Feature:
+    """Return the feature with the units that `patterns` give its element names; all of them or none."""
+    if feature.visual or feature.units is not None or not feature.names:
+        return feature
+    units = [
+        next((unit for pattern, unit in patterns.items() if fnmatchcase(name, pattern)), None) for name in feature.names
+    ]
+    if None in units:
+        return feature
+    return Feature(
+        dtype=feature.dtype, shape=feature.shape, names=feature.names, units=tuple(units), frame=feature.frame
+    )
+
+
+STAGE = Stage(
+    name="ingest",
+    version=1,
+    kind="dataset",
+    spec=IngestSpec,
+    ports={"source": Port(kind="dataset")},
+    modules=("motorium.stages.ingest", "motorium.data"),
+    run=run,
+)

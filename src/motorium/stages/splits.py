@@ -1,0 +1,42 @@
+"""Splits: which episodes of a dataset are for training and which are held out, kept in `meta/splits.json`.
+
+LeRobot's own `splits` are ranges; held-out episodes are drawn at random, so they need names of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from motorium.core.errors import DataError, nearest
+
+FILE = Path("meta") / "splits.json"
+
+
+def write_splits(folder: Path, splits: Mapping[str, Sequence[int]]) -> None:
+    """Write the episode numbers of each split."""
+    plain = {name: [int(index) for index in sorted(indices)] for name, indices in splits.items()}
+    (folder / FILE).write_text(json.dumps(plain, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_split(folder: Path, name: str, episodes: int) -> list[int]:
+    """Return the episode numbers of the split `name`; a dataset without splits is all `train`.
+
+    Raises:
+        DataError: when there is no such split, or it names episodes that do not exist.
+    """
+    path = folder / FILE
+    splits = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"train": list(range(episodes))}
+    if name not in splits:
+        raise DataError(
+            f"the dataset has no split '{name}'",
+            where=folder,
+            got=sorted(splits),
+            expected=name,
+            nearest=nearest(name, splits),
+            remedy="hold episodes out when curating: `held_out: 0.15`",
+        )
+    if any(not 0 <= index < episodes for index in splits[name]):
+        raise DataError(f"split '{name}' names episodes that do not exist", where=path, expected=f"0 to {episodes - 1}")
+    return list(splits[name])
