@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from motorium.commands.common import add_store, open_store
 from motorium.core.errors import ServeError
-
-HELP = "serve a policy bundle to robots and simulators (openpi's protocol)"
+from motorium.flow.refs import resolve_ref
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", type=Path, help="file whose content clients must send as their API key")
     parser.add_argument("--connections", type=int, default=8, help="clients at a time (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="root of the episodes' seeds (default: %(default)s)")
-    parser.add_argument("--store", type=Path, default=Path(".motorium"), help="store of references (default: %(default)s)")
+    add_store(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         {"host": args.host, "port": args.port, "connections": args.connections, "seed": args.seed}, where="serve"
     )
     token = None if args.token_file is None else read_token(args.token_file)
-    policy = load_bundle(find_bundle(args.bundle, args.store))
+    policy = load_bundle(find_bundle(args))
 
     def ready(server: PolicyServer) -> None:
         info = policy.info
@@ -63,23 +63,19 @@ def read_token(path: Path) -> str:
     return token
 
 
-def find_bundle(name: str, store: Path) -> Path:
-    """Return the folder of a bundle given as a folder or as a reference in `store`.
+def find_bundle(args: argparse.Namespace) -> Path:
+    """Return the folder of the bundle, given as a folder or as a reference in the store.
 
     Raises:
-        ServeError: when it is neither.
-        StoreError: when the store has no such artifact.
+        StoreError: when it is neither.
+        ServeError: when the reference is of something else.
     """
-    folder = Path(name)
+    folder = Path(args.bundle)
     if folder.is_dir():
         return folder
-    if not store.is_dir():
+    artifact = resolve_ref(open_store(args), args.bundle)
+    if artifact.kind != "bundle":
         raise ServeError(
-            "there is no such bundle",
-            got=name,
-            expected="a folder, or a reference such as bundle/3f2a81c0 and the store it is in",
-            remedy="export a policy first, or pass --store",
+            "only a bundle can be served", got=artifact.ref, expected="bundle/...", remedy="export it first"
         )
-    from motorium.flow.store import Store
-
-    return Store(store).get(name).path
+    return artifact.path

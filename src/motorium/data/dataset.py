@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from motorium.core.errors import DataError
@@ -15,14 +14,12 @@ from motorium.core.features import Feature
 from motorium.data.contents import Contents, VideoSpan
 from motorium.data.episode import Episode
 from motorium.data.formats import FORMATS
-from motorium.data.index import RowIndex, read_rows
+from motorium.data.index import OnFault, RowIndex, read_rows
 from motorium.data.info import read_json
 from motorium.data.layout import AUTOMATIC, INFO_PATH, STAGING_DIR, STATS_PATH, TOLERANCE_S, safe_relative
 from motorium.data.statistics import Statistics, from_plain
-from motorium.data.tables import from_arrow, open_parquet, read_columns
+from motorium.data.tables import UNREADABLE, from_arrow, open_parquet, read_columns
 from motorium.data.video_read import decode_image, shared_reader
-
-NonFinite = Literal["error", "keep"]
 
 
 class Dataset:
@@ -41,7 +38,7 @@ class Dataset:
         problems: what was stale, unknown or ignored while opening, in words; worth showing, not fatal.
     """
 
-    def __init__(self, root: Path, contents: Contents, rows: RowIndex, nonfinite: NonFinite) -> None:
+    def __init__(self, root: Path, contents: Contents, rows: RowIndex, nonfinite: OnFault, times: OnFault) -> None:
         info = contents.info
         self.root = root
         self.version = info.version
@@ -53,13 +50,14 @@ class Dataset:
         self.extra_cameras: dict[str, Feature] = dict(info.extra_cameras)
         self.lengths, self.starts = rows.lengths, rows.starts
         self.problems = [*contents.problems, *rows.problems]
-        self._contents, self._rows, self._nonfinite = contents, rows, nonfinite
+        self._contents, self._rows = contents, rows
+        self._nonfinite, self._times = nonfinite, times
         self._columns: dict[str, NDArray] = dict(rows.columns)
         self._statistics: list[dict[str, Statistics]] | None = None
 
     def __reduce__(self):
         # Arrays and decoders stay behind: another process opens the directory itself.
-        return _reopen, (self.root, self._nonfinite)
+        return _reopen, (self.root, self._nonfinite, self._times)
 
     @property
     def num_episodes(self) -> int:
@@ -179,6 +177,14 @@ class Dataset:
             )
         return span
 
+    def has_pictures(self, index: int, camera: str) -> bool:
+        """Whether an episode has pictures of a camera, as far as files being there tell."""
+        self._slice(index)
+        if camera not in self.cameras:
+            return False
+        span = self._span(index, camera)
+        return self.camera_feature(camera).dtype == "image" or (span is not None and span.path.is_file())
+
     def missing_videos(self) -> dict[str, list[int]]:
         """Return {camera: episodes without a picture file}; only cameras that lack some are in it."""
         missing: dict[str, list[int]] = {}
@@ -249,12 +255,14 @@ class Dataset:
         )
 
 
-def open_dataset(path: str | Path, *, nonfinite: NonFinite = "error") -> Dataset:
+def open_dataset(path: str | Path, *, nonfinite: OnFault = "error", times: OnFault = "error") -> Dataset:
     """Open a LeRobot v3.0 or v2.1 directory, recognised by its files.
 
     Args:
         nonfinite: `error` refuses columns with NaN or infinity when they are read; `keep` hands them over, for
             checks that look for them.
+        times: `error` refuses recorded times that are not on the grid of fps; `keep` notes it in `problems`, and
+            `column("timestamp")` gives them as recorded.
 
     Raises:
         DataError: when it is neither, or malformed: missing or damaged files, indices that contradict the data,
@@ -266,7 +274,9 @@ def open_dataset(path: str | Path, *, nonfinite: NonFinite = "error") -> Dataset
     found = [name for name in FORMATS if FORMATS.load(name).recognise(root)]
     if not found and (root / STAGING_DIR).is_dir():
         raise DataError(
-            "this recording was not finished", where=root, remedy="keep its episodes: DatasetWriter.recover(root).finalize()"
+            "this recording was not finished",
+            where=root,
+            remedy="keep its episodes: DatasetWriter.recover(root).finalize()",
         )
     if not found or not (root / INFO_PATH).is_file():
         version = read_json(root / INFO_PATH).get("codebase_version") if (root / INFO_PATH).is_file() else None
@@ -284,11 +294,11 @@ def open_dataset(path: str | Path, *, nonfinite: NonFinite = "error") -> Dataset
             got=contents.info.version,
             expected=found[0].removeprefix("lerobot-"),
         )
-    return Dataset(root, contents, read_rows(root, contents), nonfinite)
+    return Dataset(root, contents, read_rows(root, contents, times), nonfinite, times)
 
 
-def _reopen(root: Path, nonfinite: NonFinite) -> Dataset:
-    return open_dataset(root, nonfinite=nonfinite)
+def _reopen(root: Path, nonfinite: OnFault, times: OnFault) -> Dataset:
+    return open_dataset(root, nonfinite=nonfinite, times=times)
 
 
 def _cells(path: Path, key: str, first: int, last: int) -> list[Any]:
@@ -302,7 +312,7 @@ def _cells(path: Path, key: str, first: int, last: int) -> list[Any]:
             if low < high:
                 try:
                     column = file.read_row_group(group, columns=[key], use_threads=False).column(key)
-                except (pa.ArrowException, OSError, KeyError) as error:
+                except UNREADABLE as error:
                     raise DataError(f"'{key}' cannot be read", where=path, got=error) from error
                 cells += column.slice(low, high - low).to_pylist()
             start += count

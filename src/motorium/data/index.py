@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from motorium.core.errors import DataError
 from motorium.data.contents import Contents
 from motorium.data.layout import AUTOMATIC, TOLERANCE_S
 from motorium.data.tables import from_arrow, read_columns
+
+OnFault = Literal["error", "keep"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +35,11 @@ class RowIndex:
     problems: list[str] = field(default_factory=list)
 
 
-def read_rows(root: Path, contents: Contents) -> RowIndex:
+def read_rows(root: Path, contents: Contents, times: OnFault = "error") -> RowIndex:
     """Read the automatic columns of all data files and find the episodes in them.
+
+    Args:
+        times: what to do when they do not fit fps: `error`, or `keep` and note it among the problems.
 
     Raises:
         DataError: when data and metadata name different episodes, lengths or steps, or times do not fit fps.
@@ -42,7 +48,7 @@ def read_rows(root: Path, contents: Contents) -> RowIndex:
     lengths, starts = _bounds(root, contents, columns["episode_index"])
     index = RowIndex(lengths=lengths, starts=starts, columns=columns, files=files)
     _check_steps(root, index)
-    _check_times(root, index, contents.info.fps)
+    _check_times(root, index, contents.info.fps, times)
     _check_tasks(root, index, contents)
     _note_stale(index, contents)
     for column in columns.values():
@@ -75,7 +81,7 @@ def _bounds(root: Path, contents: Contents, owner: NDArray[np.int64]) -> tuple[N
         )
     if not listed:
         raise DataError("the dataset has no episodes", where=root)
-    if np.any(np.diff(owner) < 0) or len(owner) and (owner[0] < 0 or owner[-1] >= len(listed)):
+    if np.any(np.diff(owner) < 0) or (len(owner) and (owner[0] < 0 or owner[-1] >= len(listed))):
         place = int(np.argmax(np.diff(owner) < 0)) + 1 if np.any(np.diff(owner) < 0) else 0
         raise DataError(
             "rows of the data are not in the order of episodes",
@@ -116,21 +122,26 @@ def _check_steps(root: Path, index: RowIndex) -> None:
         )
 
 
-def _check_times(root: Path, index: RowIndex, fps: float) -> None:
+def _check_times(root: Path, index: RowIndex, fps: float, times: OnFault) -> None:
     stamps = index.columns["timestamp"]
     expected = _steps(index) / fps
     # Stamps are float32: their own rounding grows with time and is no fault of the recording.
     allowed = TOLERANCE_S + np.spacing(np.abs(stamps)).astype(np.float64)
     wrong = np.flatnonzero(~(np.abs(stamps - expected) <= allowed))
-    if len(wrong):
-        row = int(wrong[0])
-        raise DataError(
-            "times do not fit the rate",
-            where=f"{root}, {_place(index, row)}",
-            got=f"{float(stamps[row]):.6f} s",
-            expected=f"{expected[row]:.6f} s at {fps:g} frames/s ({len(wrong)} rows differ)",
-            remedy="correct fps in meta/info.json, or resample the recording",
-        )
+    if not len(wrong):
+        return
+    row = int(wrong[0])
+    error = DataError(
+        "times do not fit the rate",
+        where=f"{root}, {_place(index, row)}",
+        got=f"{float(stamps[row]):.6f} s",
+        expected=f"{expected[row]:.6f} s at {fps:g} frames/s ({len(wrong)} rows differ)",
+        remedy="correct fps in meta/info.json, resample, or open with times='keep' to look at it",
+    )
+    if times == "error":
+        raise error
+    details = error.details
+    index.problems.append(f"{error.what}: {details['where']}: {details['got']} instead of {details['expected']}")
 
 
 def _check_tasks(root: Path, index: RowIndex, contents: Contents) -> None:
@@ -145,7 +156,9 @@ def _check_tasks(root: Path, index: RowIndex, contents: Contents) -> None:
             expected=f"0 to {len(contents.tasks) - 1}",
         )
     changes = np.flatnonzero(np.diff(tasks)) + 1
-    several = sorted({int(np.searchsorted(index.starts, row, side="right")) - 1 for row in np.setdiff1d(changes, index.starts)})
+    several = sorted(
+        {int(np.searchsorted(index.starts, row, side="right")) - 1 for row in np.setdiff1d(changes, index.starts)}
+    )
     if several:
         index.problems.append(f"episodes with more than one task count as their first: {_short(several)}")
     other = [

@@ -88,7 +88,10 @@ def numbered_files(root: Path, template: str) -> list[tuple[tuple[int, ...], Pat
     """Return the existing files that match a template of numbers, with these numbers, in their order."""
     safe_relative(_FIELD.sub("0", template), INFO_PATH)
     pattern = re.compile(
-        "".join(re.escape(part) if i % 3 == 0 else (r"(\d+)" if i % 3 == 1 else "") for i, part in enumerate(_split(template)))
+        "".join(
+            re.escape(part) if i % 3 == 0 else (r"(\d+)" if i % 3 == 1 else "")
+            for i, part in enumerate(_split(template))
+        )
     )
     found = []
     for path in root.glob(_FIELD.sub("*", template)):

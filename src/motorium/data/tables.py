@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from motorium.core.errors import DataError
 from motorium.core.features import Feature
 
+# What pyarrow raises on damaged bytes: its own errors, and plain ones from decoding names.
+UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError, KeyError)
+
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
@@ -130,7 +133,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except FileNotFoundError:
         raise DataError("a file of the dataset is missing", where=path, remedy="fetch or copy it again") from None
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise DataError(
             "a parquet file is truncated or damaged",
             where=path,
@@ -152,7 +155,7 @@ def read_columns(path: Path, columns: list[str] | None = None) -> pa.Table:
                 raise DataError(f"there is no column '{name}'", where=path, got=names)
         try:
             return file.read(columns=columns, use_threads=False)
-        except (pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             raise DataError("a parquet file is damaged", where=path, got=_first_line(error)) from error
 
 

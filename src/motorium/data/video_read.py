@@ -29,11 +29,8 @@ class FrameReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self._container = open_mp4(path)
-            self._stream = self._container.streams.video[0]
-        except IndexError as error:
-            raise _damaged(path, error) from error
+        self._container = open_mp4(path)
+        self._stream = self._container.streams.video[0]
         # One decoding thread: the batch is what runs in parallel, and AV1 frame threads delay every seek.
         self._stream.codec_context.thread_count = 1
         self._unit = float(self._stream.time_base)
@@ -76,7 +73,7 @@ class FrameReader:
         try:
             self._go_to(time_s, tolerance_s)
         except av.FFmpegError as error:
-            raise _damaged(self.path, error) from error
+            raise damaged(self.path, error) from error
         near = [frame for frame in (self._previous, self._current) if frame is not None]
         best = min(near, key=lambda frame: abs(self._time(frame) - time_s), default=None)
         if best is None or abs(self._time(best) - time_s) > tolerance_s:
@@ -99,6 +96,8 @@ class FrameReader:
             frame = next(self._frames, None)
             if frame is None:
                 return
+            if frame.pts is None:
+                continue
             self._previous, self._current = self._current, frame
 
     def _needs_seek(self, time_s: float, tolerance_s: float) -> bool:
@@ -126,11 +125,16 @@ def open_mp4(path: Path) -> av.container.InputContainer:
         DataError: when it is absent, truncated or no mp4.
     """
     try:
-        return av.open(str(path.absolute()), format="mp4")
+        container = av.open(str(path.absolute()), format="mp4", metadata_errors="replace")
     except FileNotFoundError:
         raise DataError("a video is missing", where=path, remedy="fetch or copy it again") from None
-    except av.FFmpegError as error:
-        raise _damaged(path, error) from error
+    except (av.FFmpegError, ValueError) as error:
+        raise damaged(path, error) from error
+    video = container.streams.video
+    if not video or video[0].codec_context is None or not video[0].time_base:
+        container.close()
+        raise damaged(path, "no video stream that can be decoded")
+    return container
 
 
 def shared_reader(path: Path) -> FrameReader:
@@ -166,7 +170,8 @@ def decode_image(data: bytes, where: object) -> NDArray[np.uint8]:
         raise DataError("a picture is damaged", where=where, got=error) from error
 
 
-def _damaged(path: Path, error: BaseException) -> DataError:
+def damaged(path: Path, error: object) -> DataError:
+    """Return the error that says a video cannot be read."""
     return DataError(
         "a video is truncated or damaged",
         where=path,

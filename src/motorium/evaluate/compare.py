@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -100,6 +101,19 @@ def compare(
     if spec.same_start:
         _check_same_start(old, new)
     return _paired(old, new, spec, names, left_out)
+
+
+def compare_to_control(
+    control: tuple[str, Rollout], arms: Mapping[str, Rollout], spec: CompareSpec | None = None
+) -> tuple[Comparison, ...]:
+    """Compare every arm with the control, each at alpha / m for m arms (Bonferroni), so that alpha holds for all.
+
+    Raises:
+        DataError, ConventionError: as `compare`.
+    """
+    spec = spec or CompareSpec()
+    each = spec.replace(alpha=spec.alpha / max(len(arms), 1))
+    return tuple(compare(control[1], arm, each, names=(control[0], name)) for name, arm in arms.items())
 
 
 def verdict_of(difference: Estimate, p_value: float, spec: CompareSpec) -> Verdict:
@@ -245,8 +259,11 @@ def _check_comparable(old: Rollout, new: Rollout, spec: CompareSpec) -> None:
 def _check_same_start(old: Rollout, new: Rollout) -> None:
     for name in sorted(old.factors.keys() | new.factors.keys()):
         if name not in old.factors or name not in new.factors:
-            raise ConventionError(f"only one arm has the start condition '{name}'", remedy="use one version of the task")
-        different = np.flatnonzero(old.factors[name] != new.factors[name])
+            raise ConventionError(
+                f"only one arm has the start condition '{name}'", remedy="use one version of the task"
+            )
+        a, b = old.factors[name], new.factors[name]
+        different = np.flatnonzero((a != b) & ~(np.isnan(a) & np.isnan(b)))
         if len(different):
             at = different[0]
             raise ConventionError(

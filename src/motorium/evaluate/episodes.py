@@ -118,9 +118,7 @@ def join(parts: Sequence[Rollout]) -> Rollout:
     for part in parts[1:]:
         for name in _SCALARS:
             if getattr(part, name) != getattr(first, name):
-                raise DataError(
-                    f"shards differ in {name}", got=getattr(part, name), expected=getattr(first, name)
-                )
+                raise DataError(f"shards differ in {name}", got=getattr(part, name), expected=getattr(first, name))
         for name in ("factors", "info"):
             if getattr(part, name).keys() != getattr(first, name).keys():
                 raise DataError(f"shards differ in their columns of '{name}'", got=sorted(getattr(part, name)))

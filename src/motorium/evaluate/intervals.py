@@ -6,6 +6,7 @@ known, and they return 0 and 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ Array = NDArray[np.float64]
 Bounds = tuple[Array, Array]
 BootstrapMethod = Literal["bca", "percentile"]
 
-_BLOCK_DRAWS = 1 << 22
+_BLOCK_DRAWS = 1 << 18
 
 
 class Estimate(Spec):
@@ -207,7 +208,7 @@ def mean(
         DataError: when a value is not finite.
     """
     values = np.asarray(values, np.float64)
-    label = f"bootstrap {method}, {resamples} resamples of episodes, seed {seed}"
+    label = _bootstrap_label(method, resamples, seed)
     if len(values) >= 2:
         low, high = bootstrap_mean(values, level=level, method=method, resamples=resamples, seed=seed)
         value, bounds = float(_ordered_mean(values[:, None])[0]), (float(low), float(high))
@@ -215,6 +216,44 @@ def mean(
         value, bounds = (float(values[0]) if len(values) else None), (None, None)
         label = "none: fewer than two episodes"
     return Estimate(value=value, low=bounds[0], high=bounds[1], n=len(values), level=level, method=label, unit=unit)
+
+
+def means(
+    values: ArrayLike,
+    units: Sequence[str | None],
+    *,
+    level: float = 0.95,
+    method: BootstrapMethod = "bca",
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Return `mean` of each column of (n, m) values; the columns share their resamples.
+
+    A NaN says that the episode has no value in that column, which is then estimated from the others.
+
+    Raises:
+        DataError: when a value is infinite.
+    """
+    values = np.asarray(values, np.float64)
+    options = {"level": level, "method": method, "resamples": resamples, "seed": seed}
+    known = ~np.isnan(values)
+    whole = known.all(axis=0)
+    label = _bootstrap_label(method, resamples, seed)
+    low, high = np.zeros((2, values.shape[1]))
+    if len(values) >= 2 and whole.any():
+        low[whole], high[whole] = bootstrap_mean(values[:, whole], **options)
+    made = []
+    for j, unit in enumerate(units):
+        if whole[j] and len(values) >= 2:
+            centre, ends = float(_ordered_mean(values[:, [j]])[0]), {"low": float(low[j]), "high": float(high[j])}
+            made.append(Estimate(value=centre, **ends, n=len(values), level=level, method=label, unit=unit))
+        else:
+            made.append(mean(values[known[:, j], j], unit=unit, **options))
+    return made
+
+
+def _bootstrap_label(method: str, resamples: int, seed: int) -> str:
+    return f"bootstrap {method}, {resamples} resamples of episodes, seed {seed}"
 
 
 def _counts(successes: ArrayLike, n: ArrayLike) -> tuple[Array, Array]:
@@ -241,10 +280,10 @@ def _resampled_means(columns: Array, resamples: int, seed: int) -> Array:
     for start in range(0, resamples, block):
         size = min(block, resamples - start)
         drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).T.astype(np.float64, order="C")
         total = np.zeros((size, m))
         for i in range(n):
-            total += times[:, i, None] * columns[i]
+            total += times[i, :, None] * columns[i]
         means[start : start + size] = total / n
     return means
 

@@ -82,7 +82,9 @@ def check_fit(env: EnvInfo, policy: PolicyInfo) -> None:
             remedy="train at the env's rate, or make the env with the policy's",
         )
     if not 1 <= policy.execute <= policy.horizon:
-        raise ConventionError("'execute' must lie in the chunk", where=where, got=policy.execute, expected=policy.horizon)
+        raise ConventionError(
+            "'execute' must lie in the chunk", where=where, got=policy.execute, expected=policy.horizon
+        )
     for key, feature in policy.observation.items():
         if key not in env.observation:
             raise ConventionError(
@@ -192,7 +194,9 @@ class _Run:
         chunk = np.asarray(self.policy.act(shown, self.running.copy()))
         expected = (rows, info.horizon, info.action.size)
         if chunk.shape != expected:
-            raise SimError("the policy answered with the wrong shape", got=chunk.shape, expected=f"{expected} (B, H, A)")
+            raise SimError(
+                "the policy answered with the wrong shape", got=chunk.shape, expected=f"{expected} (B, H, A)"
+            )
         bad = self.running & ~np.isfinite(chunk).all(axis=(1, 2))
         if bad.any():
             at = int(self.episode[np.flatnonzero(bad)[0]])

@@ -178,8 +178,8 @@ def characteristics(
         raise SpecError("win and loss are probabilities of one pair", got=(win, loss), expected="at least 0, sum <= 1")
     size = pairs + 2
     bound = -math.log(alpha)
-    stops = np.array([[log_e(w, l, alternative) >= bound for l in range(size)] for w in range(size)])
-    w, l = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
+    stops = np.array([[log_e(w, lost, alternative) >= bound for lost in range(size)] for w in range(size)])
+    won, lost = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
     alive = np.zeros((size, size))
     alive[0, 0] = 1.0
     better = worse = stopped_at = 0.0
@@ -188,8 +188,8 @@ def characteristics(
         after[1:] += win * alive[:-1]
         after[:, 1:] += loss * alive[:, :-1]
         stopped = np.where(stops, after, 0.0)
-        better += float(stopped[w > l].sum())
-        worse += float(stopped[w < l].sum())
+        better += float(stopped[won > lost].sum())
+        worse += float(stopped[won < lost].sum())
         stopped_at += pair * float(stopped.sum())
         alive = np.where(stops, 0.0, after)
     decided = better + worse

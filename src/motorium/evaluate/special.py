@@ -30,7 +30,9 @@ def check_level(level: float) -> None:
     """
     if not 0.0 < level < 1.0:
         remedy = f"write {level / 100:g}" if 1.0 < level < 100.0 else None
-        raise SpecError("a confidence level lies between 0 and 1", got=level, expected="for example 0.95", remedy=remedy)
+        raise SpecError(
+            "a confidence level lies between 0 and 1", got=level, expected="for example 0.95", remedy=remedy
+        )
 
 
 def normal_quantile(probability: ArrayLike) -> Array:

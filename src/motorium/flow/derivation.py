@@ -25,7 +25,7 @@ class Derivation:
     Attributes:
         stage, version, kind: of the stage.
         spec: plain fields; `spec_digest` also covers the spec's class.
-        inputs: {port: record} or {port: {name: record}}; a record is {id, content, ref, external?}.
+        inputs: {port: record} or {port: {name: record}}, in order; a record is {id, content, ref, external?}.
         sources: {module: {digest, files}}, see `digests.Sources`.
         root_seed: the recipe's (or the entry's own).
         seed: what the stage is given.
@@ -51,7 +51,7 @@ class Derivation:
                 "stage": self.stage,
                 "version": self.version,
                 "spec": self.spec_digest,
-                "inputs": _map_records(self.inputs, lambda record: record[counted]),
+                "inputs": {port: _counted(value, counted) for port, value in self.inputs.items()},
                 "sources": {module: source["digest"] for module, source in self.sources.items()},
                 "seed": self.seed,
             },
@@ -81,7 +81,7 @@ def _record(value: Artifact | Mapping[str, Artifact]) -> dict[str, Any]:
     if isinstance(value, Artifact):
         record = {"id": value.id, "content": value.content, "ref": value.ref}
         return {**record, "external": value.manifest["external"]} if "external" in value.manifest else record
-    return {name: _record(artifact) for name, artifact in sorted(value.items())}
+    return {name: _record(artifact) for name, artifact in value.items()}
 
 
 def is_record(value: Mapping[str, Any]) -> bool:
@@ -89,11 +89,9 @@ def is_record(value: Mapping[str, Any]) -> bool:
     return isinstance(value.get("id"), str)
 
 
-def _map_records(inputs: Mapping[str, Any], function) -> dict[str, Any]:
-    return {
-        port: function(value) if is_record(value) else {name: function(record) for name, record in value.items()}
-        for port, value in inputs.items()
-    }
+def _counted(value: Mapping[str, Any], field: str) -> Any:
+    """What of a port's input is part of the key; named inputs count in their order, which the stage sees."""
+    return value[field] if is_record(value) else [[name, record[field]] for name, record in value.items()]
 
 
 def named_records(inputs: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

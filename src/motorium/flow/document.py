@@ -124,7 +124,8 @@ class _Builder:
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = self.loader.construct_object(key_node, deep=True) if key_node.tag != "tag:yaml.org,2002:merge" else "<<"
+            merge = key_node.tag == "tag:yaml.org,2002:merge"
+            key = "<<" if merge else self.loader.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             where = f"{self.name}, line {line}"
             if not isinstance(key, str):

@@ -92,8 +92,8 @@ def is_full(error: BaseException | None) -> bool:
 
 
 @contextlib.contextmanager
-def disk_errors(where: Path | str) -> Iterator[None]:
-    """Turn a full or read-only disk into one clear error.
+def full_disk_errors(where: Path | str) -> Iterator[None]:
+    """Turn a full disk into one clear error, and leave every other error alone.
 
     Raises:
         StoreError: in place of the OSError or SQLite error.
@@ -101,11 +101,23 @@ def disk_errors(where: Path | str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, StoreError):
-            raise
-        if is_full(error):
+        if is_full(error) and not isinstance(error, StoreError):
             raise full_disk(where) from error
-        if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        raise
+
+
+@contextlib.contextmanager
+def disk_errors(where: Path | str) -> Iterator[None]:
+    """Turn a full or read-only disk into one clear error.
+
+    Raises:
+        StoreError: in place of the OSError or SQLite error.
+    """
+    try:
+        with full_disk_errors(where):
+            yield
+    except OSError as error:
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise StoreError(
                 "the store cannot be written",
                 where=where,

@@ -85,7 +85,12 @@ def read(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise StoreError("an artifact has no manifest", where=path, remedy="run `motorium verify`") from error
     except ValueError as error:
-        raise StoreError("an artifact's manifest is damaged", where=path, got=str(error)) from error
+        raise StoreError(
+            "an artifact's manifest is damaged",
+            where=path,
+            got=str(error),
+            remedy="make the artifact again: `motorium run ... --force STAGE`",
+        ) from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
         got = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
         raise StoreError("an artifact's manifest is not one", where=path, got=got, expected=f"schema {SCHEMA}")
@@ -107,6 +112,4 @@ def file_rows(entries: list[FileEntry]) -> list[dict[str, Any]]:
 
 def as_artifact(manifest: Mapping[str, Any], path: Path) -> Artifact:
     """Return the artifact that `manifest` describes, at `path`."""
-    return Artifact(
-        kind=manifest["kind"], id=manifest["id"], content=manifest["content"], path=path, manifest=manifest
-    )
+    return Artifact(kind=manifest["kind"], id=manifest["id"], content=manifest["content"], path=path, manifest=manifest)

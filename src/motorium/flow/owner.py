@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from motorium.core.errors import StoreError
 from motorium.flow import files, processes
@@ -129,15 +130,27 @@ def living(connection: sqlite3.Connection) -> set[str]:
 
 
 def reap(store: Store) -> list[str]:
-    """Clear up after dead runs: leases, pins, staging; adopt what they renamed but did not index. Return their names.
+    """Clear up after dead runs and return their names.
+
+    Their leases, pins and staging go; what they renamed into place but did not index is adopted.
     """
     with store.index.read() as connection:
         known = {row["id"] for row in connection.execute("SELECT id FROM owners")}
         dead = known - living(connection)
+    store.adopt()
     if dead:
         with files.disk_errors(store.root), store.index.write() as connection:
             bury(connection, dead - living(connection))
+            _drop_scratch(store, connection, store.root / "staging" / min(dead))
         for name in dead:
             files.remove_tree(store.root / "staging" / name)
-    store.adopt()
     return sorted(dead)
+
+
+def _drop_scratch(store: Store, connection: sqlite3.Connection, trash: Path) -> None:
+    """Move scratch of committed keys to `trash`: its owner died between the commit and the clearing up."""
+    committed = "SELECT 1 FROM artifacts WHERE key = ? AND NOT EXISTS (SELECT 1 FROM leases WHERE key = ?)"
+    for folder in list((store.root / "scratch").iterdir()):
+        if connection.execute(committed, (folder.name, folder.name)).fetchone():
+            trash.mkdir(parents=True, exist_ok=True)
+            files.rename(folder, trash / f"scratch-{folder.name}")

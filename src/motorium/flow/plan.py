@@ -58,7 +58,6 @@ def make_plan(
     stages: Catalog | Mapping[str, Stage],
     store: Store,
     *,
-    settings: Mapping[str, Any] | None = None,
     only: Iterable[str] = (),
 ) -> list[Step]:
     """Return the steps of `recipe` in an order in which each comes after what it needs.
@@ -66,15 +65,14 @@ def make_plan(
     Everything is checked here, before anything runs; files and folders outside the store are hashed.
 
     Args:
+        recipe: resolved (`Recipe.resolve`).
         stages: where the names in `uses` are looked up.
-        settings: see `Recipe.resolve`.
         only: entries to make, with what they need; empty makes all.
 
     Raises:
         SpecError: on anything that does not fit, with its place and the nearest valid choice.
         StoreError: when an artifact or a path is not there.
     """
-    recipe = recipe.resolve(settings)
     loaded = {name: _load(recipe, name, entry, stages) for name, entry in recipe.stages.items()}
     steps = {}
     for name, entry in recipe.stages.items():
@@ -162,6 +160,9 @@ class _Connector:
                 got=repr(value),
                 expected=f"`{port}: {{name: source, ...}}`",
             )
+        for name in value:
+            if "=" in name:
+                raise SpecError("the name of an input holds '='", where=self._where(port, name), got=name)
         return {name: self._one(port, what, item, name) for name, item in value.items()}
 
     def _one(self, port: str, what: Port, value: Any, *path: str) -> Source:
@@ -261,7 +262,7 @@ def with_inputs(step: Step, made: Mapping[str, Artifact]) -> dict[str, Any] | No
         return made[source.entry] if isinstance(source, From) else source
 
     return {
-        port: {name: artifact(item) for name, item in sorted(value.items())} if _is_many(value) else artifact(value)
+        port: {name: artifact(item) for name, item in value.items()} if _is_many(value) else artifact(value)
         for port, value in step.inputs.items()
     }
 
@@ -270,5 +271,3 @@ def single(stage: Stage, spec: Spec, inputs: Mapping[str, Any], seed: int) -> tu
     """Return a recipe of one stage, and its table of stages."""
     entry = Entry(uses=stage.name, options=spec.to_plain(), inputs=inputs)
     return Recipe(name=stage.name.replace(":", "-"), seed=seed, stages={stage.name: entry}), {stage.name: stage}
-
-

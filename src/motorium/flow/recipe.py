@@ -10,6 +10,7 @@ from typing import Any
 
 from motorium.core.errors import SpecError, nearest
 from motorium.flow.document import VARIABLE, Document, read_document, read_value
+from motorium.flow.stage import Artifact
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*", re.IGNORECASE)
 RECIPE_KEYS = ("recipe", "about", "seed", "vars", "stages")
@@ -35,7 +36,8 @@ class Entry:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the entry as a recipe's mapping."""
-        plain = {"uses": self.uses, "with": dict(self.options), "from": dict(self.inputs), "seed": self.seed}
+        sources = {port: _plain_source(source) for port, source in self.inputs.items()}
+        plain = {"uses": self.uses, "with": dict(self.options), "from": sources, "seed": self.seed}
         return {key: value for key, value in plain.items() if value not in (None, {})}
 
 
@@ -199,6 +201,12 @@ def _entry(document: Document, name: str, value: Any) -> Entry:
         inputs=_mapping(document, value.get("from") or {}, *where, "from"),
         seed=None if value.get("seed") is None else _seed(document, value["seed"], *where, "seed"),
     )
+
+
+def _plain_source(source: Any) -> Any:
+    if isinstance(source, Mapping):
+        return {name: _plain_source(item) for name, item in source.items()}
+    return source.ref if isinstance(source, Artifact) else str(source)
 
 
 def _mapping(document: Document, value: Any, *path: str) -> Mapping[str, Any]:

@@ -1,11 +1,11 @@
 """Store: artifacts as plain directories with a manifest, committed atomically and indexed in SQLite.
 
-    <root>/artifacts/<kind>/<id>/   the payload, directly usable, and `manifest.json`
-    <root>/staging/<owner>/         output being written; worthless once its owner is dead
-    <root>/scratch/<key>/           checkpoints and finished shards of one derivation; survives a kill
-    <root>/runs/<run>/              status, log and metrics of each run
-    <root>/reports/                 pages, by recipe
-    <root>/index.sqlite             rebuildable from `artifacts/`
+<root>/artifacts/<kind>/<id>/   the payload, directly usable, and `manifest.json`
+<root>/staging/<owner>/         output being written; worthless once its owner is dead
+<root>/scratch/<key>/           checkpoints and finished shards of one derivation; survives a kill
+<root>/runs/<run>/              status, log and metrics of each run
+<root>/reports/                 pages, by recipe
+<root>/index.sqlite             rebuildable from `artifacts/`
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ class Store:
         """
         folder = self.folder(kind, identity)
         if not folder.is_dir():
-            raise StoreError(f"there is no artifact {kind}/{identity[:12]}", where=self.root, remedy="see `motorium ls`")
+            raise StoreError(
+                f"there is no artifact {kind}/{identity[:12]}", where=self.root, remedy="see `motorium ls`"
+            )
         return manifest.as_artifact(manifest.read(folder), folder)
 
     def rows(self, kind: str | None = None) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ from motorium.learn.policies import POLICIES
 from motorium.learn.policies.chunk import ChunkNet
 from motorium.learn.spec import TrainSpec
 
+NETWORK = ("width", "hidden", "blocks", "euler_steps", "noise_scale")
+
 # Chunks are measured this many windows at a time, to bound memory on large data.
 PART = 16384
 
@@ -94,7 +96,7 @@ def describe(data: TrainingData, spec: TrainSpec) -> PolicyDescription:
         last_action=spec.last_action,
         hold_key=spec.hold_key,
         residual=spec.residual,
-        network={name: getattr(spec, name) for name in ("width", "hidden", "blocks", "euler_steps")},
+        network={name: getattr(spec, name) for name in NETWORK},
         noise=POLICIES.load(spec.policy).needs_noise,
         control_hz=float(data.control_hz),
         conventions=dict(data.conventions),

@@ -49,8 +49,9 @@ class Trained:
         folder: the policy folder.
         parameters: number of weights.
         steps: optimiser steps; `resumed_at` of them were done by an earlier, killed run.
-        train_loss, validation_loss: last values; validation uses the averaged weights. None without
-            validation episodes.
+        kept: step whose averaged weights became the policy.
+        train_loss, validation_loss: at that step; validation uses the averaged weights, and is None
+            without validation episodes.
         validation_error: mean absolute error of the chunks the policy answers, on the validation episodes,
             in deviations of each command.
         samples_per_s: chunks a second, of the steps this run did itself.
@@ -60,6 +61,7 @@ class Trained:
     parameters: int
     steps: int
     resumed_at: int
+    kept: int
     train_loss: float
     validation_loss: float | None
     validation_error: float | None
@@ -115,14 +117,15 @@ class _Run:
         self.held_rows = held.rows[:: math.ceil(len(held.rows) / VALIDATION_WINDOWS)] if len(held.rows) else held.rows
         self.order = BatchOrder(len(self.rows), spec.batch, seed)
         self.optimizer = FlatOptimizer(self.net, spec)
+        self.best = torch.zeros(0)
+        self.best_row: dict[str, float] = {}
 
     def optimise(self, scratch: Path, progress: Progress, metrics: Log | None) -> tuple[list[dict], int, float]:
         """Do all steps; return the training curve, the step resumed at, and samples a second."""
         spec, curve, first = self.spec, [], 0
         found = read_checkpoint(scratch, self.identity)
         if found is not None:
-            self.optimizer.restore(dict(found.tensors))
-            curve, first = list(found.plain["curve"]), found.step
+            curve, first = self._restore(found), found.step
             progress.advance(first)
         for row in curve:
             _log(metrics, row)
@@ -140,9 +143,20 @@ class _Run:
             progress.advance(counted, loss=round(curve[-1]["train_loss"], 4), samples_per_s=round(rate))
             loss_sum, norm_sum, counted = torch.zeros(()), torch.zeros(()), 0
             if done % spec.checkpoint_every == 0 or done == spec.steps:
-                write_checkpoint(scratch, self.identity, Checkpoint(done, self.optimizer.state(), {"curve": curve}))
+                write_checkpoint(scratch, self.identity, self._checkpoint(done, curve))
         rate = (spec.steps - first) * spec.batch / (time.perf_counter() - began)
         return curve, first, rate
+
+    def _checkpoint(self, done: int, curve: list[dict]) -> Checkpoint:
+        tensors = {**self.optimizer.state(), "best": self.best}
+        return Checkpoint(done, tensors, {"curve": curve, "best_row": self.best_row})
+
+    def _restore(self, found: Checkpoint) -> list[dict]:
+        """Set the state in `found`; return the training curve up to it."""
+        tensors = dict(found.tensors)
+        self.best, self.best_row = tensors.pop("best"), found.plain["best_row"]
+        self.optimizer.restore(tensors)
+        return list(found.plain["curve"])
 
     def _step(self, step: int) -> tuple[Tensor, Tensor]:
         batch = self.sampler.batch(self.rows[self.order(step)])
@@ -178,6 +192,8 @@ class _Run:
         row["learning_rate"] = self.optimizer.learning_rate(done - 1)
         if len(self.held_rows) and (done % self.spec.validate_every == 0 or done == self.spec.steps):
             row |= self._validate()
+            if self.spec.keep == "best" and row["validation_loss"] < self.best_row.get("validation_loss", math.inf):
+                self.best, self.best_row = self.optimizer.average.clone(), row
         return row
 
     def _validate(self) -> dict[str, float]:
@@ -197,10 +213,14 @@ class _Run:
 
     def finish(self, folder: Path, curve: list[dict], resumed_at: int, samples_per_s: float) -> Trained:
         """Write the policy folder."""
-        last = curve[-1]
+        last = self.best_row or curve[-1]
+        if self.best_row:
+            self.optimizer.average.copy_(self.best)
         self.optimizer.swap()
         parameters = sum(parameter.numel() for parameter in self.net.parameters())
-        results = {key: last[key] for key in ("train_loss", "validation_loss", "validation_error") if key in last}
+        results = {
+            key: last[key] for key in ("step", "train_loss", "validation_loss", "validation_error") if key in last
+        }
         training = {
             "spec": self.spec.to_plain(),
             "seed": self.seed,
@@ -217,6 +237,7 @@ class _Run:
             parameters=parameters,
             steps=self.spec.steps,
             resumed_at=resumed_at,
+            kept=last["step"],
             train_loss=last["train_loss"],
             validation_loss=last.get("validation_loss"),
             validation_error=last.get("validation_error"),

@@ -30,6 +30,9 @@ class TrainSpec(Spec):
     hidden: int = Field(512, ge=8, description="width inside a residual block")
     blocks: int = Field(2, ge=1, description="residual blocks")
     euler_steps: int = Field(10, ge=1, le=100, description="integration steps of a sample (flow matching)")
+    noise_scale: float = Field(
+        0.25, ge=0, le=1, description="spread of the noise a sample starts from; 1 draws from the learned distribution"
+    )
 
     normalization: Literal["mean_std", "quantile"] = Field(
         "mean_std", description="zero mean and unit variance, or the 1 % and 99 % quantiles to -1 and 1"
@@ -45,6 +48,9 @@ class TrainSpec(Spec):
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
     ema_power: float = Field(0.75, ge=0, le=1, description="weight average decays by 1 - (1 + step) ** -power")
 
+    keep: Literal["last", "best"] = Field(
+        "last", description="which averaged weights become the policy: the last, or the best on validation episodes"
+    )
     validation_fraction: float = Field(0.1, ge=0, lt=1, description="share of the episodes held out for validation")
     validate_every: int = Field(500, ge=1, description="steps between validations")
     log_every: int = Field(50, ge=1, description="steps between rows of the training curve")
@@ -63,6 +69,8 @@ class TrainSpec(Spec):
             raise ValueError(f"residual '{self.residual}' needs hold_key: it is where an episode starts from")
         if self.residual == "last_action" and not self.last_action:
             raise ValueError("residual 'last_action' needs last_action: true")
+        if self.keep == "best" and self.validation_fraction == 0:
+            raise ValueError("keep 'best' needs validation_fraction above zero")
         if self.validate_every % self.log_every or self.checkpoint_every % self.log_every:
             raise ValueError("validate_every and checkpoint_every must be multiples of log_every")
         return self

@@ -36,12 +36,11 @@ class Gripper:
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """An arm with a gripper, ready to be attached to a scene.
+    """An arm with a gripper, its base at the origin, for a scene to be put around.
 
     Attributes:
         name: of the robot, for metadata.
-        spec: its model, with the gripper attached and without keyframes and lights. Attached once, then used up.
-        root: name of the body that is fixed to the scene.
+        spec: its model, with the gripper attached and without keyframes and lights; a task adds its things to it.
         joints, actuators: names, in the order of observations and actions; position servos in radians.
         home_rad: joint positions of the start pose.
         eef_site: name of the site that is the end effector's frame: z is the direction of approach, y the
@@ -52,7 +51,6 @@ class Arm:
 
     name: str
     spec: mujoco.MjSpec
-    root: str
     joints: tuple[str, ...]
     actuators: tuple[str, ...]
     home_rad: tuple[float, ...]
@@ -67,7 +65,6 @@ class Arm:
             SimError: naming the first thing it lacks, and the nearest it has.
         """
         kinds = {
-            "body": (self.spec.bodies, [self.root]),
             "joint": (self.spec.joints, [*self.joints, self.gripper.joint]),
             "actuator": (self.spec.actuators, [*self.actuators, self.gripper.actuator]),
             "site": (self.spec.sites, [self.eef_site]),

@@ -122,12 +122,14 @@ def _sample(key: str, value: Any, feature: Feature) -> NDArray:
         )
     if feature.visual and value.dtype != dtype:
         raise ServeError(f"'{key}' is a picture", got=value.dtype, expected="uint8 RGB, height x width x 3")
+    if value.dtype == dtype and dtype.kind != "f":
+        return value
     whole = dtype.kind in "iu" and value.dtype.kind in "iu"
     if not whole and not np.can_cast(value.dtype, dtype, "same_kind"):
         raise ServeError(f"'{key}' has the wrong dtype", got=value.dtype, expected=dtype)
     given = value
     with np.errstate(over="ignore"):
-        value = given.astype(dtype)
+        value = given.astype(dtype, copy=False)
     if whole and (value != given).any():
         raise ServeError(f"'{key}' is out of range", got=short(given[value != given].tolist()), expected=dtype)
     if dtype.kind == "f" and not np.isfinite(value).all():

@@ -41,9 +41,14 @@ _NUMBERS = {
 }
 _SIZES = {1: struct.Struct(">B"), 2: struct.Struct(">H"), 4: struct.Struct(">I")}
 _LENGTHS = {
-    **{0xC4: ("bin", 1), 0xC5: ("bin", 2), 0xC6: ("bin", 4)},
-    **{0xD9: ("str", 1), 0xDA: ("str", 2), 0xDB: ("str", 4)},
-    **{0xDC: ("list", 2), 0xDD: ("list", 4), 0xDE: ("map", 2), 0xDF: ("map", 4)},
+    code: (kind, size)
+    for kind, codes in (
+        ("bin", {0xC4: 1, 0xC5: 2, 0xC6: 4}),
+        ("str", {0xD9: 1, 0xDA: 2, 0xDB: 4}),
+        ("list", {0xDC: 2, 0xDD: 4}),
+        ("map", {0xDE: 2, 0xDF: 4}),
+    )
+    for code, size in codes.items()
 }
 _CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
 
@@ -125,6 +130,7 @@ class _Reader:
     """One pass over a message. Byte strings come as views of it until an array or a container takes them."""
 
     def __init__(self, message: bytes, limits: Limits) -> None:
+        self.message = message
         self.view = memoryview(message)
         self.limits = limits
         self.offset = 0
@@ -134,7 +140,10 @@ class _Reader:
         self.values += 1
         if self.values > self.limits.max_values:
             raise self.error("a message holds too many values", f"> {self.limits.max_values}")
-        code = self.take(1)[0]
+        if self.offset == len(self.message):
+            raise self.error("a message is cut short", "its end", "another value")
+        code = self.message[self.offset]
+        self.offset += 1
         if code < 0x80:
             return code
         if code >= 0xE0:
@@ -163,8 +172,8 @@ class _Reader:
     def take(self, count: int) -> memoryview:
         """The next `count` bytes, without copying them."""
         end = self.offset + count
-        if end > len(self.view):
-            raise self.error("a message is cut short", f"{len(self.view) - self.offset} bytes", f"{count} bytes")
+        if end > len(self.message):
+            raise self.error("a message is cut short", f"{len(self.message) - self.offset} bytes", f"{count} bytes")
         taken = self.view[self.offset : end]
         self.offset = end
         return taken
@@ -210,13 +219,13 @@ class _Reader:
         """Refuse a container that is nested too deep, or promises more values than bytes are left."""
         if depth > self.limits.max_depth:
             raise self.error("a message is nested too deep", f"> {self.limits.max_depth} levels")
-        if count > len(self.view) - self.offset:
-            raise self.error("a message is cut short", f"{len(self.view) - self.offset} bytes", f"{count} values")
+        if count > len(self.message) - self.offset:
+            raise self.error("a message is cut short", f"{len(self.message) - self.offset} bytes", f"{count} values")
         if self.values + count > self.limits.max_values:
             raise self.error("a message holds too many values", f"> {self.limits.max_values}")
 
     def error(self, what: str, got: str | None = None, expected: str | None = None) -> ServeError:
-        return ServeError(what, where=f"byte {self.offset} of {len(self.view)}", got=got, expected=expected)
+        return ServeError(what, where=f"byte {self.offset} of {len(self.message)}", got=got, expected=expected)
 
 
 def _dtype(fields: dict[str, Any], reader: _Reader) -> np.dtype:

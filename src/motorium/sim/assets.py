@@ -95,6 +95,11 @@ def fetch(name: str, open_bar: OpenBar | None = None) -> Path:
     return root
 
 
+def is_cached(name: str) -> bool:
+    """Return whether the wheel `name` is unpacked in the cache."""
+    return (_root(find_wheel(name)) / RECORD).is_file()
+
+
 def model_path(model: str, open_bar: OpenBar | None = None) -> Path:
     """Return the MJCF file of a model of the table (`ur5e`, `panda`, `unitree_g1`, ...), fetched if need be.
 

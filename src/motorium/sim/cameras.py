@@ -41,7 +41,9 @@ class Quality(Spec):
     """How much work goes into a picture."""
 
     shadows: bool = Field(default=False, description="cast shadows; about 1.7 times the time")
-    samples: int = Field(default=1, ge=1, le=8, description="rays a pixel and axis: 2 smooths edges at 4 times the time")
+    samples: int = Field(
+        default=1, ge=1, le=8, description="rays a pixel and axis: 2 smooths edges at 4 times the time"
+    )
     groups: tuple[int, ...] = Field(default=(0, 1, 2), description="geom groups that are seen")
 
 
@@ -110,6 +112,7 @@ class Cameras:
 
         self._model = model
         self._data = mujoco.MjData(model)
+        self._mocap = {name: getattr(self._data, name).copy() for name in ("mocap_pos", "mocap_quat")}
         self.names = tuple(model.camera(i).name for i in range(model.ncam))
         make: Callable[[Any, Quality], Renderer] = RENDERERS.load(renderer)
         self._renderer = make(model, quality or Quality())
@@ -163,10 +166,11 @@ class Cameras:
         """
         model, n = self._model, len(np.asarray(qpos))
         states = {"qpos": _checked("qpos", qpos, (n, model.nq))}
-        if mocap_pos is not None:
-            states["mocap_pos"] = _checked("mocap_pos", mocap_pos, (n, model.nmocap, 3))
-        if mocap_quat is not None:
-            states["mocap_quat"] = _checked("mocap_quat", mocap_quat, (n, model.nmocap, 4))
+        for name, values in (("mocap_pos", mocap_pos), ("mocap_quat", mocap_quat)):
+            shape = (n, *self._mocap[name].shape)
+            states[name] = (
+                np.broadcast_to(self._mocap[name], shape) if values is None else _checked(name, values, shape)
+            )
         drawn = _empty(shot, n)
         slots = self._renderer.slots
         for start in range(0, n, slots):

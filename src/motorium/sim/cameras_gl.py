@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import SimError
 from motorium.sim.cameras import Quality, Shot
+from motorium.sim.cameras_gl_packages import DEBIAN_PACKAGES
 
-DEBIAN_PACKAGES = {
-    "egl": ("libegl1", "libgl1", "libgl1-mesa-dri"),
-    "osmesa": ("libosmesa6", "libgl1"),
-}
 RENDERERS_KEPT = 4
 SHADOW_MAP_PIXELS = 1024  # MuJoCo's default of 4096 takes most of a picture's time in software GL
 
@@ -79,7 +76,7 @@ class GLRenderer:
         size = (height, width)
         if size not in self._renderers:
             if len(self._renderers) >= RENDERERS_KEPT:
-                self._renderers.popitem(last=False)[1].close()
+                _close(self._renderers.popitem(last=False)[1])
             self._renderers[size] = self._make(height, width)
         self._renderers.move_to_end(size)
         return self._renderers[size]
@@ -95,7 +92,14 @@ class GLRenderer:
 
 def _free(renderers: OrderedDict[tuple[int, int], mujoco.Renderer]) -> None:
     while renderers:
-        renderers.popitem()[1].close()
+        _close(renderers.popitem()[1])
+
+
+def _close(renderer: mujoco.Renderer) -> None:
+    # Closing deletes GL objects in whatever context is current: drawing, of nothing, makes it the right one.
+    renderer.scene.ngeom = 0
+    renderer.render()
+    renderer.close()
 
 
 def _no_context(error: Exception) -> SimError:

@@ -31,14 +31,20 @@ POSES = ("geom_xpos", "geom_xmat", "cam_xpos", "cam_xmat", "light_xpos", "light_
 class WarpRenderer:
     """Draws one state at a time on the CPU, `GPU_SLOTS` at once on a GPU.
 
+    Args:
+        model: what is drawn.
+        quality: shadows, smoothing, visible geom groups.
+        device: of Warp: `cpu`, `cuda:0`.
+        slots: states drawn at once; None: as said above.
+
     Raises:
         SimError: when the extra is not installed, or the model uses what MuJoCo Warp does not support.
     """
 
-    def __init__(self, model: mujoco.MjModel, quality: Quality, device: str = "cpu") -> None:
+    def __init__(self, model: mujoco.MjModel, quality: Quality, device: str = "cpu", slots: int | None = None) -> None:
         self._wp, self._mjw = _load()
         self._model, self._quality, self._device = model, quality, device
-        self.slots = 1 if device == "cpu" else GPU_SLOTS
+        self.slots = slots or (1 if device == "cpu" else GPU_SLOTS)
         data = mujoco.MjData(model)
         mujoco.mj_forward(model, data)
         try:

@@ -8,7 +8,7 @@ time, positions, velocities, solver warm start, controls, mocap poses, ...). A s
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import mujoco
 import numpy as np
@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import SimError
 
+Array = NDArray[np.float64]
+
 # Counters that say MuJoCo found a state that is not finite or huge, and put the world back to its defaults.
-_BAD = [
-    int(kind)
-    for kind in (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
-]
+_BAD = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
 
 
 class Engine:
@@ -61,18 +60,27 @@ class Engine:
         """
         self._run(self._batch.reset, rows, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
 
-    def step(self, rows: NDArray[np.bool_] | None = None, substeps: int = 1) -> None:
-        """Advance worlds by `substeps` physics steps under their present controls, in one call.
+    def step(self, rows: NDArray[np.bool_] | None = None, substeps: int = 1, ctrl: Array | None = None) -> None:
+        """Advance worlds by `substeps` physics steps, in one call.
 
         Args:
             rows: (B,) bool; None is all. The others cost nothing.
             substeps: number of physics steps.
+            ctrl: (B, nu) controls at the end of the call: they run there in equal parts from the present ones, as
+                a robot's controller interpolates its set points. None: the present ones are kept.
 
         Raises:
             SimError: when MuJoCo fails in some worlds; names their rows. They keep the state they had, the
                 others have been stepped.
         """
-        self._run(self._batch.step, rows, nstep=substeps)
+        if ctrl is None:
+            self._run(self._batch.step, rows, nstep=substeps)
+            return
+        chosen = slice(None) if rows is None else rows
+        now, part = self.ctrl[chosen], np.arange(1, substeps + 1) / substeps
+        path = now[:, None] + (ctrl[chosen] - now)[:, None] * part[:, None]
+        path[:, -1] = ctrl[chosen]
+        self._run(self._batch.rollout, rows, nstep=substeps, control=path, record=())
 
     def unstable(self) -> NDArray[np.bool_]:
         """Return which worlds MuJoCo gave up as unstable, and put to their defaults, since their reset: (B,) bool."""
@@ -104,9 +112,9 @@ class Engine:
         self.state[chosen] = state[chosen]
         self._batch.warning[chosen] = 0
 
-    def _run(self, call, rows: NDArray[np.bool_] | None, **arguments: int) -> None:
+    def _run(self, call: Callable, rows: NDArray[np.bool_] | None, **arguments) -> None:
         try:
-            call(rows, **arguments)
+            call(ids=rows, **arguments)
         except SimulationError as error:
             raise SimError(
                 "MuJoCo failed in some worlds",

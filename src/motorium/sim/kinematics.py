@@ -7,6 +7,7 @@ are of the state as it stands. Every function works element by element, without 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import mujoco
 import numpy as np
@@ -23,13 +24,20 @@ class Reach:
     """Where a chain's end is.
 
     Attributes:
-        X_WE: (B, 7) pose of the site in the world.
+        p_WE: (B, 3) position of the site in the world, metres.
+        R_WE: (B, 3, 3) its rotation.
         jacobian: (B, 6, n) of the site: three rows of velocity (m), then three of angular velocity (rad), world
             frame, for each radian of a joint.
     """
 
-    X_WE: Array
+    p_WE: Array
+    R_WE: Array
     jacobian: Array
+
+    @cached_property
+    def X_WE(self) -> Array:
+        """(B, 7) pose of the site in the world."""
+        return frames.make_pose(self.p_WE, frames.quat_from_matrix(self.R_WE))
 
 
 class Chain:
@@ -85,7 +93,8 @@ class Chain:
         rotation = _matmul(rotation, self._tail)
         linear = frames.cross(axes, position[:, None] - anchors)
         return Reach(
-            X_WE=frames.make_pose(position, frames.quat_from_matrix(rotation)),
+            p_WE=position,
+            R_WE=rotation,
             jacobian=np.concatenate([linear, axes], axis=-1).swapaxes(1, 2),
         )
 

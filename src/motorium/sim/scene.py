@@ -49,7 +49,7 @@ def set_table(scene: mujoco.MjSpec, physics: Physics, detail: Literal["training"
     scene.worldbody.add_light(
         name="lamp", pos=[0.6, -0.6, 1.6], dir=[-0.15, 0.4, -1.0], diffuse=[0.6] * 3, castshadow=True
     )
-    look_from(scene.worldbody, FRONT_CAMERA, eye_m=(1.15, 0.0, 0.65), at_m=(0.38, 0.0, 0.05), fovy_deg=48.0)
+    look_from(scene.worldbody, FRONT_CAMERA, eye_m=(1.20, 0.35, 0.80), at_m=(0.32, 0.0, 0.12), fovy_deg=45.0)
 
 
 def add_cube(scene: mujoco.MjSpec, name: str, half_size_m: float, mass_kg: float) -> None:
@@ -62,7 +62,6 @@ def add_cube(scene: mujoco.MjSpec, name: str, half_size_m: float, mass_kg: float
         size=[half_size_m] * 3,
         mass=mass_kg,
         friction=[1.0, 0.005, 0.0001],
-        condim=4,
         rgba=[0.86, 0.24, 0.20, 1.0],
     )
 
@@ -86,6 +85,24 @@ def add_wrist_camera(scene: mujoco.MjSpec, site: str) -> None:
     at = np.asarray(tip.pos, np.float64)
     eye = at + np.array([0.085, 0.0, -0.125])
     look_from(tip.parent, WRIST_CAMERA, eye_m=tuple(eye), at_m=tuple(at), fovy_deg=70.0, up=(1.0, 0.0, 0.0))
+
+
+def without_looks(scene: mujoco.MjSpec) -> mujoco.MjSpec:
+    """Return a copy of `scene` without what is only seen: it moves the same, steps faster and compiles in no time.
+
+    Positions, velocities, controls and mocap poses of the two have the same layout. Where a body is weighed by its
+    geoms, they stay.
+    """
+    bare = scene.copy()
+    for geom in list(bare.geoms):
+        weightless = geom.parent.name == "world" or geom.parent.explicitinertial
+        if weightless and not geom.contype and not geom.conaffinity:
+            bare.delete(geom)
+    used = {geom.meshname for geom in bare.geoms}
+    for mesh in list(bare.meshes):
+        if mesh.name not in used:
+            bare.delete(mesh)
+    return bare
 
 
 def look_from(
@@ -121,7 +138,7 @@ def _add_table(scene: mujoco.MjSpec, detail: Literal["training", "full"]) -> Non
     scene.worldbody.add_geom(
         name="floor",
         type=mujoco.mjtGeom.mjGEOM_PLANE,
-        size=[3.0, 3.0, 0.1],
+        size=[20.0, 20.0, 0.1],
         pos=[0.0, 0.0, -TABLE_HEIGHT_M],
         rgba=[0.45, 0.48, 0.52, 1.0],
         **solid,

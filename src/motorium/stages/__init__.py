@@ -14,6 +14,7 @@ STAGES = Catalog(
         ("evaluate-open-loop", "motorium.stages.evaluate_open_loop:STAGE"),
         ("ablate", "motorium.stages.ablate:STAGE"),
         ("export", "motorium.stages.export:STAGE"),
+        ("serve-check", "motorium.serve.check:STAGE"),
         ("page", "motorium.stages.page:STAGE"),
     ],
 )

@@ -60,8 +60,11 @@ def run(spec: AmplifyStageSpec, inputs: Mapping[str, Any], context: Context) -> 
             )
         if not rounds.successes:
             raise DataError(
-                "no attempt succeeded", where=f"amplify on '{task}'", got=f"{rounds.counted} attempts",
-                expected="at least one success", remedy="check that the demonstrations were made in this task",
+                "no attempt succeeded",
+                where=f"amplify on '{task}'",
+                got=f"{rounds.counted} attempts",
+                expected="at least one success",
+                remedy="check that the demonstrations were made in this task",
             )
         writer.finalize()
     metrics = summarize(attempts, env.info, env.segments)

@@ -56,8 +56,11 @@ def run(spec: DemonstrateSpec, inputs: Mapping[str, Any], context: Context) -> R
                 kept += 1
         if not kept:
             raise DataError(
-                "no demonstration succeeded", where=f"expert '{spec.expert}' on '{spec.task}'", got=outcomes,
-                expected="at least one success", remedy="look at the outcomes; try the task's default options",
+                "no demonstration succeeded",
+                where=f"expert '{spec.expert}' on '{spec.task}'",
+                got=outcomes,
+                expected="at least one success",
+                remedy="look at the outcomes; try the task's default options",
             )
         writer.finalize()
     metrics = {"attempts": spec.episodes, "kept": kept, "outcomes": dict(sorted(outcomes.items()))}

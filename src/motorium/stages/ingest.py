@@ -18,7 +18,7 @@ class IngestSpec(Spec):
 
     cameras: Literal["drop", "subset", "require"] = Field(
         "drop",
-        description="a camera that not every episode has: drop it as a feature, keep only episodes that have it, or stop",
+        description="a camera that only some episodes have: drop it as a feature, keep only these episodes, or stop",
     )
     units: dict[str, str] = Field(
         {}, description="unit by pattern of element names, the first match holds; unmatched units stay unknown"
@@ -39,9 +39,7 @@ def run(spec: IngestSpec, inputs: Mapping[str, Any], context: Context) -> Result
         context.note(f"'{camera}': the video of {count} of {source.num_episodes} episodes is missing")
     features = {key: with_units(feature, spec.units) for key, feature in source.features.items()}
     bar = context.progress(source.num_episodes, unit="episode")
-    convert(
-        source, context.output, cameras=spec.cameras, features=features, conventions=spec.conventions, progress=bar
-    )
+    convert(source, context.output, cameras=spec.cameras, features=features, conventions=spec.conventions, progress=bar)
     bar.close()
     made = open_dataset(context.output)
     unknown = [key for key, feature in features.items() if not feature.visual and feature.units is None]

@@ -55,7 +55,7 @@ def read_training_data(folder: Any, keys: tuple[str, ...]):
         for key, feature in dataset.features.items()
         if key.startswith("observation.") and not feature.visual and len(feature.shape) == 1
     )
-    seeds = {episode_seed(dataset.episode_meta(int(index))) for index in chosen} - {None}
+    seeds = {episode_seed(dataset.episode(int(index)).meta) for index in chosen} - {None}
     conventions = dict(dataset.conventions)
     if seeds:
         # Evaluation refuses these, so that no policy is judged on a start it was taught.

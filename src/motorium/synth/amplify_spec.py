@@ -22,7 +22,9 @@ class AmplifySpec(Spec):
     top_k: int = Field(3, ge=1, description="the nearest strategies draw among so many sources")
     metres_per_rad: float = Field(0.1, ge=0, description="distance that a turn of one radian counts as, m")
     action_noise: float = Field(
-        0.05, ge=0, description="sigma of the noise on the pose part of actions, as a share of half their range; 0: none"
+        0.05,
+        ge=0,
+        description="sigma of the noise on the pose part of actions, as a share of half their range; 0: none",
     )
     noisy_labels: bool = Field(
         True, description="record the executed, noisy action; false: the one intended (as DART, arXiv 1703.09327)"

@@ -42,7 +42,9 @@ class PickPlaceSpec(Spec):
     acceleration_m_s2: Range = Field((0.5, 1.2), description="how fast the hand starts and brakes, m/s^2")
     hover_m: Range = Field((0.06, 0.11), description="height above the item at which the hand aligns, m")
     sideways_m: Range = Field((0.0, 0.04), description="how far beside the item the approach arrives, m")
-    overshoot_m: Range = Field((0.0, 0.02), description="how far the carry runs past the goal before it is corrected, m")
+    overshoot_m: Range = Field(
+        (0.0, 0.02), description="how far the carry runs past the goal before it is corrected, m"
+    )
     lift_m: Range = Field((0.08, 0.14), description="height the item is lifted to, m")
     release_m: Range = Field((0.002, 0.008), description="height above its rest at which the item is let go, m")
     grasp_sigma_m: float = Field(0.003, ge=0, description="scatter of where the item is gripped, m")
@@ -53,7 +55,10 @@ class PickPlaceSpec(Spec):
     tremor_m: Range = Field((0.0005, 0.002), description="amplitude of the unsteady hand, m")
     tolerance_m: float = Field(0.008, gt=0, description="distance at which a goal counts as reached, m")
     tolerance_rad: float = Field(0.06, gt=0, description="angle at which a goal counts as reached, rad")
-    patience_s: float = Field(3.0, gt=0, description="time after which a phase goes on although its goal is not reached, s")
+    lost_m: float = Field(0.05, gt=0, description="distance to the hand at which a carried item counts as lost, m")
+    patience_s: float = Field(
+        3.0, gt=0, description="time after which a phase goes on although its goal is not reached, s"
+    )
 
 
 def make_expert(env: World, options: Mapping[str, Any]) -> PickPlaceExpert:
@@ -102,7 +107,7 @@ class PickPlaceExpert:
         eef, item, goal = poses["eef"], poses[self.spec.item], poses[self.spec.goal]
         if self.fresh.any():
             self._begin(eef, item)
-        self._advance_phase(eef, item, goal)
+        self._advance_phase(eef, item, self._goal(eef, item, goal))
         self._walk(self._goal(eef, item, goal))
         steady = np.isin(self.phase, (CLOSE, OPEN))
         wobble = self.tremor[np.arange(len(eef)), np.minimum(self.total, self.max_steps - 1)]
@@ -114,17 +119,22 @@ class PickPlaceExpert:
         return target, np.where(closed, 1.0, -1.0)[:, None]
 
     def _begin(self, eef: Array, item: Array) -> None:
-        """Note, in new rows, where the hand starts and how far it must turn to lie along the item's faces."""
+        """Note, in new rows, where the hand and the item start."""
         new = self.fresh
         self.setpoint[new] = eef[new]
         self.entry[new] = eef[new]
         self.down[new] = eef[new, 3:]
         self.rest[new] = item[new, 2]
-        quarter = 0.5 * np.pi
-        turn = _heading(item[:, 3:]) - _heading(eef[:, 3:])
-        turn = turn - quarter * np.round(turn / quarter)
-        self.yaw[new] = turn[new]
+        self.yaw[new] = 0.0
+        self._turn_to(item, new)
         self.fresh = np.zeros_like(new)
+
+    def _turn_to(self, item: Array, rows: NDArray[np.bool_]) -> None:
+        """Choose, in `rows`, the least turn that lays the hand along the item's faces."""
+        quarter = 0.5 * np.pi
+        turn = _heading(item[:, 3:]) - _heading(self.down)
+        turn = turn + quarter * np.round((self.yaw - turn) / quarter)
+        self.yaw = np.where(rows, turn, self.yaw)
 
     def _goal(self, eef: Array, item: Array, goal: Array) -> Array:
         """Return the pose (B, 7) that the set point walks to in each row's phase."""
@@ -168,21 +178,21 @@ class PickPlaceExpert:
         share = np.minimum(self.habits["turn"][:, 0] / np.maximum(turn, 1e-9), 1.0)
         self.setpoint[:, 3:] = quat_slerp(self.setpoint[:, 3:], goal[:, 3:], np.where(waiting, 0.0, share))
 
-    def _advance_phase(self, eef: Array, item: Array, goal: Array) -> None:
-        """Go to the next phase in rows that reached their goal, or back to the start where the item was lost."""
-        target = self._goal(eef, item, goal)
-        miss = eef[:, :3] - target[:, :3]
+    def _advance_phase(self, eef: Array, item: Array, target: Array) -> None:
+        """Go to the next phase in rows that reached `target`, or back to aligning where the item was lost."""
+        distance = _length(eef[:, :3] - target[:, :3])
         turn = _length(axis_angle_from_quat(quat_multiply(quat_conjugate(eef[:, 3:]), target[:, 3:])))
-        reached = (_length(miss) < self.spec.tolerance_m) & (turn < self.spec.tolerance_rad)
+        reached = (distance < self.spec.tolerance_m) & (turn < self.spec.tolerance_rad)
         # In passing, nobody stops to be exact.
         passing = np.isin(self.phase, (APPROACH, LIFT, CARRY))
-        reached = reached | (passing & (_length(miss) < 2.5 * self.spec.tolerance_m))
+        reached = reached | (passing & (distance < 2.5 * self.spec.tolerance_m))
         reached = reached | (self.clock >= self.spec.patience_s * self.hz)
-        gripping = np.isin(self.phase, (CLOSE, OPEN))
         wait = self.habits["pause"][np.arange(len(eef)), self.phase]
+        gripping = np.isin(self.phase, (CLOSE, OPEN))
         ready = np.where(gripping, self.clock >= self.habits["grip"][:, 0], reached & (self.clock > wait))
-        carrying = (self.phase == LIFT) | (self.phase == CARRY) | (self.phase == LOWER)
-        lost = carrying & (_length(eef[:, :3] - item[:, :3]) > 0.06)
+        carrying = np.isin(self.phase, (LIFT, CARRY, LOWER))
+        lost = carrying & (_length(eef[:, :3] - item[:, :3]) > self.spec.lost_m)
+        self._turn_to(item, lost)
         self._enter(ready & (self.phase < RETREAT) & ~lost, self.phase + 1)
         self._enter(lost, np.full_like(self.phase, ALIGN))
 

@@ -207,7 +207,9 @@ class _Recording:
         mask[rows] = True
         self._next += len(rows)
         seeds = self.seeds[np.maximum(self._attempt, 0)]
-        factors = {name: np.asarray(values)[np.maximum(self._attempt, 0)] for name, values in self.options.factors.items()}
+        factors = {
+            name: np.asarray(values)[np.maximum(self._attempt, 0)] for name, values in self.options.factors.items()
+        }
         self._observation = self.env.reset(seeds, mask, factors or None)
         self.controller.reset(self.env, seeds, mask)
         self._step[rows] = 0

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from motorium.synth.amplify_spec import AmplifySpec
 
-
 # A few attempts more than expected: a third round costs more than they do.
 _MARGIN = 1.05
 

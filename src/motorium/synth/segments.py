@@ -56,7 +56,9 @@ def make_sources(episodes: Sequence[Episode], segments: Sequence[Segment]) -> So
     """
     if not episodes:
         raise DataError(
-            "there is no demonstration to amplify", expected="at least one", remedy="demonstrate or curate less strictly"
+            "there is no demonstration to amplify",
+            expected="at least one",
+            remedy="demonstrate or curate less strictly",
         )
     names = sorted({segment.object for segment in segments})
     keys = [EEF_POSE, TARGET_POSE, GRIPPER, *(OBJECT + name for name in names)]
@@ -108,7 +110,7 @@ def _boundaries(episode: Episode, segments: Sequence[Segment], where: str) -> li
                 raise DataError(
                     f"signal '{segment.signal}' never holds",
                     where=where,
-                    expected=f"a step after {bounds[-1]} at which it does: it ends the segment around '{segment.object}'",
+                    expected=f"to hold once after step {bounds[-1]}: it ends the segment around '{segment.object}'",
                     remedy="leave the episode out of the sources",
                 )
             end = bounds[-1] + int(later[0])

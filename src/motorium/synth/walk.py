@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from motorium.core.errors import SpecError
 from motorium.core.frames import (
     axis_angle_from_quat,
     pose_interpolate,
@@ -32,7 +33,7 @@ UNFINISHED = "unfinished"
 
 
 def transform_segment(X_WT: Array, X_WO: Array, X_WO_new: Array) -> Array:
-    """Return X_WT' (..., L, 7): poses X_WT (..., L, 7) as they stand to an object moved from X_WO to X_WO_new (..., 7)."""
+    """Return poses X_WT (..., L, 7) moved along with an object from X_WO to X_WO_new (..., 7): (..., L, 7)."""
     X_move = pose_multiply(X_WO_new, pose_inverse(X_WO))
     return pose_multiply(X_move[..., None, :], X_WT)
 
@@ -61,9 +62,8 @@ class SegmentWalker:
         self.reasons = (UNFINISHED, *(f"missed_{s.signal}" for s in sources.segments if s.signal is not None))
         rows, longest = env.num_envs, sources.target.shape[1]
         self.capacity = spec.max_interpolation_steps + longest
-        low, high = env.info.action_low, env.info.action_high
-        self.low, self.high = low.astype(np.float32), high.astype(np.float32)
-        self.noise_scale = np.float32(spec.action_noise) * 0.5 * (self.high - self.low)
+        self.low, self.high = (bound.astype(np.float32) for bound in (env.info.action_low, env.info.action_high))
+        self.noise_scale: NDArray[np.float32] | None = None
         self.seeds = np.zeros(rows, np.int64)
         self.segment = np.full(rows, -1)
         self.cursor = np.zeros(rows, np.int64)
@@ -77,7 +77,8 @@ class SegmentWalker:
 
     def reset(self, env: World, seeds: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
         """See `Controller`. Each attempt has streams of its own for selection, jitter and noise."""
-        self.noise_scale = np.where(gripper_part(env), np.float32(0), self.noise_scale)
+        if self.noise_scale is None:
+            self.noise_scale = noise_scale(env, self.spec.action_noise)
         for row in np.flatnonzero(mask):
             seed = int(seeds[row])
             rng = stream(seed, "amplify", "jitter")
@@ -171,6 +172,27 @@ class SegmentWalker:
         rng = stream(int(self.seeds[row]), "amplify", "noise", number)
         shape = (self.length[row] - first, len(self.noise_scale))
         self.noise[row, first : self.length[row]] = rng.standard_normal(shape).astype(np.float32) * self.noise_scale
+
+
+def noise_scale(env: World, sigma: float) -> NDArray[np.float32]:
+    """Return sigma of the noise on each element (A,) of the action: none on the gripper's; the worlds have been reset.
+
+    Raises:
+        SpecError: when there is to be noise on elements that are not normalised.
+    """
+    gripper = gripper_part(env)
+    units = env.info.action.units
+    bare = [unit for unit, grips in zip(units or (), gripper) if not grips and unit != "normalized"]
+    if sigma > 0 and (units is None or bare):
+        raise SpecError(
+            "action noise is defined for normalised actions",
+            where="action_noise",
+            got=f"{sigma:g} on actions in {bare[0] if bare else 'unknown units'}",
+            expected="units 'normalized', as delta actions have",
+            remedy="use a delta control mode, or set action_noise to 0",
+        )
+    scale = np.float32(sigma) * 0.5 * (env.info.action_high - env.info.action_low)
+    return np.where(gripper, 0, scale).astype(np.float32)
 
 
 def gripper_part(env: World) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from motorium.sim.control.ik import DifferentialIK
 from motorium.sim.control.modes import CONTROL_MODES, Scale
 from motorium.sim.engine import Engine
 from motorium.sim.kinematics import Chain
+from motorium.sim.scene import without_looks
 from motorium.tasks.episodes import Episodes
 from motorium.tasks.terms.observation import polynomial
 
@@ -31,6 +32,9 @@ Array = NDArray[np.float64]
 
 OUTCOMES = ("running", "success", "timeout", "unstable")
 TIMEOUT, UNSTABLE = 2, 3
+
+# From home to a start pose a few centimetres away: a step leaves a hundredth of the error, six leave rounding.
+START_ITERATIONS = 6
 
 CONVENTIONS = {
     "world": "z up, metres; the arm's base at the origin, the tabletop at z = 0, x to the front",
@@ -94,13 +98,15 @@ class ArmEnv:
 
     def __init__(self, about: About, arm: Arm, rates: Rates, num_envs: int, threads: int) -> None:
         self.num_envs, self._substeps = num_envs, rates.substeps
-        model = arm.spec.compile()
+        self._looks, self._cameras = arm.spec, None
+        model = without_looks(arm.spec).compile()
         self._engine = Engine(model, num_envs, threads)
         self._chain = Chain(model, arm.joints, arm.eef_site)
         self._home, self._gripper = np.array(arm.home_rad), arm.gripper
         self._ik = DifferentialIK(chain=self._chain, posture_rad=self._home)
         self._mode = CONTROL_MODES.load(rates.control)(self._ik, arm.joints, rates.scale)
-        self._low, self._high = np.append(self._mode.low, -1.0), np.append(self._mode.high, 1.0)
+        self._low = np.append(self._mode.low, -1.0).astype(np.float32)
+        self._high = np.append(self._mode.high, 1.0).astype(np.float32)
         self._q = np.array([int(model.joint(name).qposadr[0]) for name in arm.joints])
         self._drivers = [model.actuator(name).id for name in arm.actuators]
         self._grip = model.actuator(arm.gripper.actuator).id
@@ -109,7 +115,6 @@ class ArmEnv:
         self._episodes = Episodes(num_envs, rates.max_steps, TIMEOUT)
         self._seeds = np.zeros(num_envs, np.int64)
         self._factors = np.zeros((num_envs, len(about.factors)))
-        self._cameras = None
         self._refresh()
 
     # What a task adds.
@@ -161,9 +166,9 @@ class ArmEnv:
         arm, grip = self._checked(actions, rows)
         if rows.any():
             target = self._mode.joint_target(arm, self._joints(), self._reach)
-            self._engine.ctrl[np.ix_(rows, self._drivers)] = target[rows]
-            self._engine.ctrl[rows, self._grip] = grip[rows]
-            self._engine.step(rows, self._substeps)
+            ctrl = np.empty_like(self._engine.ctrl)
+            ctrl[:, self._drivers], ctrl[:, self._grip] = target, grip
+            self._engine.step(rows, self._substeps, ctrl)
             self._refresh()
         judged, lost = self._judge(), self._engine.unstable() & rows
         outcome = np.where(lost, np.int8(UNSTABLE), judged.outcome)
@@ -201,6 +206,8 @@ class ArmEnv:
 
     def close(self) -> None:
         """Release the cameras; the engine's threads go with the object."""
+        if self._cameras is not None:
+            self._cameras.close()
         self._cameras = None
 
     # Renderable.
@@ -210,7 +217,7 @@ class ArmEnv:
         from motorium.sim.cameras import Cameras
 
         if self._cameras is None:
-            self._cameras = Cameras(self._engine.model)
+            self._cameras = Cameras(self._looks.compile())
         engine = self._engine
         return self._cameras.render(
             engine.qpos[rows],
@@ -243,8 +250,8 @@ class ArmEnv:
             instruction=about.instruction,
             observation=about.observation,
             action=vector([*mode.names, "gripper"], (*mode.units, "normalized"), frame="world"),
-            action_low=self._low.astype(np.float32),
-            action_high=self._high.astype(np.float32),
+            action_low=self._low.copy(),
+            action_high=self._high.copy(),
             control_hz=rates.control_hz,
             max_steps=rates.max_steps,
             outcomes=(*OUTCOMES, *about.failures),
@@ -274,7 +281,7 @@ class ArmEnv:
     def _start(self, factors: Mapping[str, Array], rows: NDArray[np.bool_]) -> None:
         """Write the start state of arm, gripper and things."""
         engine, X_WE = self._engine, self._start_pose(factors)
-        q = self._ik.solve(np.broadcast_to(self._home, (len(X_WE), len(self._home))), X_WE)
+        q = self._ik.solve(np.broadcast_to(self._home, (len(X_WE), len(self._home))), X_WE, START_ITERATIONS)
         engine.qpos[np.ix_(rows, self._q)] = q
         engine.ctrl[np.ix_(rows, self._drivers)] = q
         engine.ctrl[rows, self._grip] = self._gripper.open_ctrl

@@ -48,7 +48,7 @@ class Episodes:
         return ~(self.terminated | self.truncated)
 
     def advance(self, stepped: NDArray[np.bool_], outcome: NDArray[np.int8]) -> None:
-        """Count one step of the worlds in `stepped` and end those whose `outcome` (B,) is not running, or time is up."""
+        """Count one step of the worlds in `stepped`; end those with an `outcome` (B,), and those whose time is up."""
         self.steps[stepped] += 1
         ended = stepped & (outcome != RUNNING)
         late = stepped & ~ended & (self.steps >= self._max_steps)

@@ -7,25 +7,26 @@ Success, at the end of a control step, all of:
     the cube's centre is within 0.03 m of the zone's, horizontally;
     the cube lies on the table: its centre is within 5 mm of half its edge above it;
     the cube is at rest: slower than 0.03 m/s and 0.3 rad/s;
-    the gripper is open by at least the cube's edge and 2 cm, and the pinch point is more than 0.05 m from the cube's centre.
+    the gripper is open by more than the cube's edge and 2 cm, and clear: the pinch point is more than 0.05 m from
+        the cube's centre.
 
 Failure:
     `cube_off_table`: the cube's centre is beyond the table's edges or 0.02 m under its top;
     `unstable`: MuJoCo gave the world up as not finite;
     `timeout` (truncation): `max_steps` went by.
 
-The signal `grasped` of the first segment: the cube's centre is within 0.02 m of the pinch point, the gripper is open by no
-more than the cube's edge and 8 mm, and the cube has been lifted by more than 0.01 m.
+The signal `grasped` of the first segment: the cube's centre is within 0.02 m of the pinch point, the gripper is open
+by less than the cube's edge and 8 mm, and the cube has been lifted by more than 0.01 m.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from motorium.core import frames
 from motorium.core.features import vector
@@ -33,6 +34,7 @@ from motorium.core.protocols import RUNNING, SUCCESS, Segment
 from motorium.core.spec import Spec
 from motorium.robots import ROBOTS
 from motorium.robots.arm import Arm
+from motorium.robots.own import OwnArm, make_own
 from motorium.sim import scene
 from motorium.sim.control.modes import Scale
 from motorium.tasks.arm_env import OUTCOMES, About, ArmEnv, Judgement, Rates, yaw_down
@@ -41,7 +43,15 @@ from motorium.tasks.terms.reward import near
 from motorium.tasks.terms.termination import at_rest, off_table, within
 
 Array = NDArray[np.float64]
-Range = tuple[float, float]
+
+
+def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("a range is (low, high)")
+    return bounds
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
 HALF_CUBE_M, CUBE_KG, HALF_ZONE_M = 0.02, 0.05, 0.045
 ZONE_RADIUS_M, ON_TABLE_M, BELOW_TABLE_M = 0.03, 0.005, 0.02
@@ -54,7 +64,8 @@ CUBE_OFF_TABLE = len(OUTCOMES)
 class PickPlaceSpec(Spec):
     """Options of the task `pick-place`."""
 
-    robot: str = Field("ur5e", description="robot of the catalog, or module:attribute of your own")
+    robot: str = Field("ur5e", description="robot of the catalog, or module:attribute of a function that makes an Arm")
+    own: OwnArm | None = Field(None, description="your own MJCF or URDF, in place of `robot`")
     model: Literal["training", "full"] = Field(
         "training",
         description="contacts: 'training' is cheaper (pads, palm, arm capsules), 'full' has the gripper's meshes",
@@ -63,11 +74,11 @@ class PickPlaceSpec(Spec):
         "eef_delta", description="what an action is: end-effector step, joint step, or joint positions"
     )
     control_hz: float = Field(20.0, gt=0, le=500, description="control steps in a second")
-    timestep_s: float = Field(0.0025, gt=0, le=0.02, description="physics step, in seconds")
+    timestep_s: float = Field(0.005, gt=0, le=0.02, description="physics step, in seconds")
     max_steps: int = Field(240, gt=0, description="control steps until an episode is truncated")
     linear_step_m: float = Field(0.02, gt=0, description="largest end-effector step, in metres")
     angular_step_rad: float = Field(0.1, gt=0, description="largest end-effector turn in a step, in radians")
-    joint_step_rad: float = Field(0.1, gt=0, description="largest step of a joint, in radians")
+    joint_step_rad: float = Field(0.05, gt=0, description="largest step of a joint, in radians")
     cube_x_m: Range = Field((0.35, 0.58), description="where the cube starts")
     cube_y_m: Range = Field((0.05, 0.28), description="where the cube starts")
     cube_yaw_rad: Range = Field((-np.pi / 4, np.pi / 4), description="how the cube is turned")
@@ -87,7 +98,7 @@ class PickPlace(ArmEnv):
 
     def __init__(self, spec: PickPlaceSpec, *, num_envs: int, threads: int = 0, name: str = "ur5e/pick-place") -> None:
         self.spec = spec
-        arm: Arm = ROBOTS.load(spec.robot)(spec.model)
+        arm: Arm = make_own(spec.own) if spec.own else ROBOTS.load(spec.robot)(spec.model)
         _furnish(arm, spec)
         rates = Rates(
             control_hz=spec.control_hz,
@@ -109,7 +120,7 @@ class PickPlace(ArmEnv):
     def signals(self) -> dict[str, NDArray[np.bool_]]:
         """Return whether `grasped` holds now: {name: (B,)}."""
         cube = self._cube()
-        held = within(cube[:, :3], self._reach.X_WE[:, :3], GRASP_RADIUS_M)
+        held = within(cube[:, :3], self._reach.p_WE, GRASP_RADIUS_M)
         closed = self._opening_m() < 2 * HALF_CUBE_M + GRASP_MARGIN_M
         return {"grasped": held & closed & (cube[:, 2] > HALF_CUBE_M + LIFT_M)}
 
@@ -130,20 +141,20 @@ class PickPlace(ArmEnv):
         )
 
     def _observe(self) -> dict[str, NDArray[np.float32]]:
-        eef, cube, zone = self._reach.X_WE, self._cube(), self._engine.mocap_pos[:, 0]
+        eef, cube, zone = self._reach, self._cube(), self._engine.mocap_pos[:, 0]
         parts = [
             self._joints(),
             self._opening_m()[:, None],
-            terms.pose(eef),
+            terms.matrix_pose(eef.p_WE, eef.R_WE),
             terms.pose(cube),
-            cube[:, :3] - eef[:, :3],
+            cube[:, :3] - eef.p_WE,
             zone[:, :2],
             zone - cube[:, :3],
         ]
         return {"observation.state": np.concatenate(parts, axis=1).astype(np.float32)}
 
     def _judge(self) -> Judgement:
-        eef, cube, zone = self._reach.X_WE[:, :3], self._cube()[:, :3], self._engine.mocap_pos[:, 0]
+        eef, cube, zone = self._reach.p_WE, self._cube()[:, :3], self._engine.mocap_pos[:, 0]
         velocity = self._engine.qvel[:, self._cube_v : self._cube_v + 6]
         placed = within(cube[:, :2], zone[:, :2], ZONE_RADIUS_M) & (np.abs(cube[:, 2] - HALF_CUBE_M) < ON_TABLE_M)
         released = (self._opening_m() > 2 * HALF_CUBE_M + OPEN_MARGIN_M) & ~within(eef, cube, CLEAR_M)

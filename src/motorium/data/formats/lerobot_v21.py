@@ -41,7 +41,9 @@ class LeRobotV21:
                     expected=f"the rows of episode {entry.index}",
                     remedy="fetch or copy it again",
                 )
-        tasks = {row["task_index"]: str(row["task"]) for row in _read_lines(root / TASKS_PATH_V21, ("task_index", "task"))}
+        tasks = {
+            row["task_index"]: str(row["task"]) for row in _read_lines(root / TASKS_PATH_V21, ("task_index", "task"))
+        }
         if sorted(tasks) != list(range(len(tasks))):
             raise DataError("task indices are not 0 to N - 1", where=root / TASKS_PATH_V21, got=sorted(tasks)[:10])
         return Contents(
@@ -67,7 +69,9 @@ def _entry(root: Path, info: Info, row: dict[str, Any]) -> EpisodeEntry:
         if feature.dtype != "video":
             continue
         if info.video_path is None:
-            raise DataError(f"nothing says where the video of '{key}' is", where=root / INFO_PATH, expected="video_path")
+            raise DataError(
+                f"nothing says where the video of '{key}' is", where=root / INFO_PATH, expected="video_path"
+            )
         path = fill(info.video_path, root / INFO_PATH, video_key=key, **_numbers(info, index))
         videos[key] = VideoSpan(path=root / path, from_s=0.0)
     return EpisodeEntry(

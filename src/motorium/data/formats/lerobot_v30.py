@@ -124,7 +124,9 @@ def _read_tasks(root: Path) -> list[str]:
     table = read_columns(path, None)
     words = [name for name in ("task", "__index_level_0__") if name in table.column_names]
     if not words or "task_index" not in table.column_names:
-        raise DataError("the table of tasks has other columns", where=path, got=table.column_names, expected="task_index, task")
+        raise DataError(
+            "the table of tasks has other columns", where=path, got=table.column_names, expected="task_index, task"
+        )
     indices = table.column("task_index").to_pylist()
     if sorted(indices) != list(range(len(indices))):
         raise DataError("task indices are not 0 to N - 1", where=path, got=indices[:10])

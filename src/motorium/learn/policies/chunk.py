@@ -29,6 +29,7 @@ class ChunkNet(nn.Module):
     def __init__(self, description: PolicyDescription) -> None:
         super().__init__()
         self.description = description
+        self.shape = {name: int(description.network[name]) for name in ("width", "hidden", "blocks")}
         sizes = {
             "observation": (description.observation_size,),
             "action": (description.horizon, description.action.size),

@@ -26,11 +26,11 @@ class FlowMatching(ChunkNet):
 
     def __init__(self, description: PolicyDescription) -> None:
         super().__init__(description)
-        network = dict(description.network)
-        self.euler_steps = network.pop("euler_steps")
+        self.euler_steps = int(description.network["euler_steps"])
+        self.noise_scale = float(description.network["noise_scale"])
         # Half periods of 1, 1/2, ... 1/8 of the path: the field changes smoothly with t.
         self.register_buffer("frequency", math.pi * torch.arange(1, FREQUENCIES + 1, dtype=torch.float32))
-        self.trunk = Trunk(self.chunk_size + self.z_size + 2 * FREQUENCIES, self.chunk_size, **network)
+        self.trunk = Trunk(self.chunk_size + self.z_size + 2 * FREQUENCIES, self.chunk_size, **self.shape)
 
     def velocity(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """Return the field at x (B, H A), t (B, 1), given z (B, Z): (B, H A)."""
@@ -53,8 +53,12 @@ class FlowMatching(ChunkNet):
         return weighted_mean(error.square(), weight.flatten(1))
 
     def predict(self, z: Tensor, noise: Tensor | None) -> Tensor:
-        """Integrate from t = 1 to 0 in `euler_steps` equal steps."""
-        x = noise.flatten(1)
+        """Integrate from t = 1 to 0 in `euler_steps` equal steps.
+
+        Less noise than the field was trained with (`noise_scale` < 1) draws closer to the modes of the
+        learned distribution, which makes a policy steadier than the demonstrations it was shown.
+        """
+        x = self.noise_scale * noise.flatten(1)
         step = 1.0 / self.euler_steps
         for i in range(self.euler_steps):
             t = torch.full_like(x[:, :1], 1.0 - i * step)

@@ -20,8 +20,7 @@ class Regression(ChunkNet):
 
     def __init__(self, description: PolicyDescription) -> None:
         super().__init__(description)
-        network = {name: value for name, value in description.network.items() if name != "euler_steps"}
-        self.trunk = Trunk(self.z_size, self.chunk_size, **network)
+        self.trunk = Trunk(self.z_size, self.chunk_size, **self.shape)
 
     def loss(self, z: Tensor, chunk: Tensor, weight: Tensor, draws: Any) -> Tensor:
         """Return the mean smooth L1 error, in normalised units."""

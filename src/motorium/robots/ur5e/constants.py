@@ -6,7 +6,8 @@ Sources:
     [torque] Universal Robots, Max. joint torques, e-Series: 150 N m for sizes 3, 28 N m for size 1.
     [sheet] Universal Robots, UR5e technical details: every joint +-360 deg, the model limits the elbow to
         +-180 deg; 180 deg/s; repeatability 0.03 mm; payload 5 kg.
-    [2f85] Robotiq, 2F-85 instruction manual: stroke 85 mm, grip force 20 to 235 N, closing speed 20 to 150 mm/s.
+    [2f85] Robotiq, 2F-85 instruction manual: stroke 85 mm, grip force 20 to 235 N, closing speed 20 to 150 mm/s,
+        mass 925 g with the coupling.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 ARM_XML = "ogbench/manipspace/descriptions/universal_robots_ur5e/ur5e.xml"
 GRIPPER_XML = "ogbench/manipspace/descriptions/robotiq_2f85/2f85.xml"
 
-ROOT = "base"
 FLANGE_SITE = "attachment_site"
 GRIPPER_PREFIX = "gripper/"
 EEF_SITE = "gripper/pinch"
@@ -33,10 +33,26 @@ ACTUATORS = ("shoulder_pan", "shoulder_lift", "elbow", "wrist_1", "wrist_2", "wr
 HOME_RAD = (-1.87316, -1.69923, 1.90136, -1.77293, -1.5708, -0.30236)
 
 # Position servos. [model] has kp 2000 and kd 400: a lag of kd/kp = 0.2 s, four control periods. A UR controller
-# follows its trajectory within a few milliseconds; these gains are close to critically damped for the inertia
-# each joint sees (about 3 kg m^2 at the shoulder, 0.1 at the wrist), lag 45 ms, and keep the limits of [torque].
-KP = (9000.0, 9000.0, 6000.0, 1200.0, 1000.0, 800.0)
-KD = (400.0, 400.0, 250.0, 40.0, 30.0, 20.0)
+# follows its trajectory within a few milliseconds; with these gains the lag is 15 to 20 ms, at 0.6 to 0.9 of
+# critical damping for the inertia that each joint sees (2 to 3 kg m^2 at the shoulder, 0.1 to 0.15 at the wrist).
+# The torque limits are those of [torque].
+KP = (20000.0, 20000.0, 10000.0, 2000.0, 2000.0, 1500.0)
+KD = (300.0, 300.0, 200.0, 25.0, 22.0, 20.0)
+
+# How much of its own weight each body is relieved of: a UR controller compensates for the arm and a declared payload.
+# The gripper's base carries for the mount and the fingers too, 925 g in all over its 777 g: a body costs 1 % of speed.
+GRAVITY_COMPENSATION = {
+    "shoulder_link": 1.0,
+    "upper_arm_link": 1.0,
+    "forearm_link": 1.0,
+    "wrist_1_link": 1.0,
+    "wrist_2_link": 1.0,
+    "wrist_3_link": 1.0,
+    "gripper/base": 0.925 / 0.777441,
+}
+# Bodies that [model] weighs by the volume of their meshes: explicit, so that every variant weighs the same. The rest
+# of [model]'s gripper is 900 g, the mount makes up what [2f85] has more.
+MASSES_KG = {"base_mount": 0.025, "left_silicone_pad": 0.0, "right_silicone_pad": 0.0}
 
 GRIPPER_JOINT = "gripper/right_driver_joint"
 GRIPPER_ACTUATOR = "gripper/fingers_actuator"
@@ -44,4 +60,3 @@ GRIPPER_OPEN_CTRL, GRIPPER_CLOSED_CTRL = 0.0, 255.0
 STROKE_M = 0.085
 # Distance between the pads of [model] as a polynomial of the driver's angle, fitted over its range (0.3 mm).
 OPENING_M = (0.0854, -0.0952, -0.0174)
-PAD_GEOMS = ("left_pad1", "left_pad2", "right_pad1", "right_pad2")

@@ -31,14 +31,16 @@ def make_ur5e(detail: Literal["training", "full"] = "training") -> Arm:
     for name, kp, kd in zip(c.ACTUATORS, c.KP, c.KD):
         servo = spec.actuator(name)
         servo.gainprm[0], servo.biasprm[1], servo.biasprm[2] = kp, -kp, -kd
-    for body in spec.bodies[1:]:
-        body.gravcomp = 1.0
+    for name, share in c.GRAVITY_COMPENSATION.items():
+        spec.body(name).gravcomp = share
+    for name, mass in c.MASSES_KG.items():
+        body = spec.body(c.GRIPPER_PREFIX + name)
+        body.mass, body.inertia, body.explicitinertial = mass, [1e-5 * mass] * 3, True
     if detail == "training":
         _simplify(spec)
     arm = Arm(
         name="ur5e",
         spec=spec,
-        root=c.ROOT,
         joints=c.JOINTS,
         actuators=c.ACTUATORS,
         home_rad=c.HOME_RAD,
@@ -67,8 +69,10 @@ def _simplify(spec: mujoco.MjSpec) -> None:
         if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
             geom.contype = geom.conaffinity = 0
         else:
-            # Type 0 and affinity 1: meets the scene's geoms (type 1), never another of the robot's.
-            geom.contype, geom.conaffinity = 0, 1
+            # Affinity 1 meets the scene's geoms (type 1); of the robot's own, only the pads meet each other (2).
+            pad = "_pad" in geom.name
+            geom.contype = 2 if pad and "left" in geom.name else 0
+            geom.conaffinity = 3 if pad and "right" in geom.name else 1
     spec.body(c.GRIPPER_PREFIX + "base").add_geom(
         name=c.GRIPPER_PREFIX + "palm",
         type=mujoco.mjtGeom.mjGEOM_BOX,

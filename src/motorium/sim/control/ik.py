@@ -45,18 +45,23 @@ class DifferentialIK:
             reach: of the chain there.
             X_WT: (B, 7) target poses of the end effector, world frame.
         """
+        return self.move(q_rad, reach, pose_error(reach.X_WE, X_WT))
+
+    def move(self, q_rad: Array, reach: Reach, move: Array) -> Array:
+        """As `step`, for a translation (m) and rotation vector (rad) of the end effector, world frame: `move` (B, 6)."""
         J = reach.jacobian
-        weighted = _damped(J, self.damping)
-        dq = _times(J.swapaxes(1, 2), _solve(weighted, pose_error(reach.X_WE, X_WT)))
+        dq = _times(J.swapaxes(1, 2), _solve(_damped(J, self.damping), move))
         if self.chain.size > 6:
+            # A projection is never longer than what it projects, so it needs no damping but for rounding; with the
+            # task's damping the posture would pull the end effector off its target.
             pull = self.posture_gain * (self.posture_rad - q_rad)
-            dq = dq + pull - _times(J.swapaxes(1, 2), _solve(weighted, _times(J, pull)))
+            dq = dq + pull - _times(J.swapaxes(1, 2), _solve(_damped(J, 1e-4), _times(J, pull)))
         largest = np.abs(dq).max(axis=1, keepdims=True)
         dq = dq * np.minimum(1.0, self.max_step_rad / np.maximum(largest, 1e-12))
         return np.clip(q_rad + dq, self.chain.low_rad, self.chain.high_rad)
 
-    def solve(self, q_rad: Array, X_WT: Array, iterations: int = 20) -> Array:
-        """Return joint positions (B, n) whose end effector is at `X_WT` (B, 7), or as near as `iterations` steps lead."""
+    def solve(self, q_rad: Array, X_WT: Array, iterations: int = 10) -> Array:
+        """Return joint positions (B, n) for targets `X_WT` (B, 7), or as near as `iterations` steps get."""
         q = np.asarray(q_rad, np.float64)
         for _ in range(iterations):
             q = self.step(q, self.chain.reach(q), X_WT)
@@ -64,7 +69,7 @@ class DifferentialIK:
 
 
 def pose_error(X_WE: Array, X_WT: Array) -> Array:
-    """Return what leads from poses `X_WE` to `X_WT`: (B, 6), a translation in metres and a rotation vector, world frame."""
+    """Return what leads from poses `X_WE` to `X_WT`: (B, 6), translation (m) and rotation vector (rad), world frame."""
     turn = frames.quat_multiply(X_WT[..., 3:], frames.quat_conjugate(X_WE[..., 3:]))
     return np.concatenate([X_WT[..., :3] - X_WE[..., :3], frames.axis_angle_from_quat(turn)], axis=-1)
 

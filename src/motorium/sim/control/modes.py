@@ -81,7 +81,7 @@ class EefDelta:
         self.low, self.high = -np.ones(6), np.ones(6)
 
     def joint_target(self, arm: Array, q_rad: Array, reach: Reach) -> Array:
-        return self._ik.step(q_rad, reach, self.target(arm, q_rad, reach))
+        return self._ik.move(q_rad, reach, arm * self._scale)
 
     def target(self, arm: Array, q_rad: Array, reach: Reach) -> Array:
         move = arm * self._scale

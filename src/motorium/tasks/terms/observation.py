@@ -20,6 +20,11 @@ def pose(X_WB: Array) -> Array:
     return np.concatenate([X_WB[:, :3], frames.rotation6d_from_quat(X_WB[:, 3:])], axis=1)
 
 
+def matrix_pose(p_WB: Array, R_WB: Array) -> Array:
+    """Return what `pose` does, of positions (B, 3) and rotation matrices (B, 3, 3)."""
+    return np.concatenate([p_WB, R_WB[:, :, 0], R_WB[:, :, 1]], axis=1)
+
+
 def polynomial(x: Array, coefficients: Sequence[float]) -> Array:
     """Return c0 + c1 x + c2 x^2 + ... of `x` (B,): (B,)."""
     total = np.full_like(x, coefficients[-1])

@@ -1,0 +1,199 @@
+"""From findings to decisions: keep, trim or reject each episode, with a reason and a score.
+
+spec = CurationSpec()
+measures = [measure(recording, spec) for recording in recordings]   # each by itself, anywhere
+curation = decide(measures, [r.length for r in recordings], spec, fps=30.0)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from motorium.core.errors import SpecError, nearest
+from motorium.core.spec import Spec
+from motorium.data.curate import CHECKS
+from motorium.data.curate.finding import ERROR, MISSING, WARNING, Check, Finding
+from motorium.data.curate.recording import Recording
+
+KEEP, TRIM, REJECT = "keep", "trim", "reject"
+
+
+class CurationSpec(Spec):
+    """Which checks run, with which limits, and what follows from them."""
+
+    checks: tuple[str, ...] = Field(tuple(CHECKS), description="checks to run, by name")
+    limits: dict[str, dict[str, Any]] = Field({}, description="thresholds to change: {check: {limit: value}}")
+    strict: tuple[str, ...] = Field(("lag",), description="checks whose warnings reject an episode, as errors do")
+    trim: bool = Field(True, description="cut idle ends off; if not, they only count against the episode")
+    margin_s: float = Field(0.5, ge=0, description="idle time that is left standing at a cut end")
+    min_length_s: float = Field(1.0, ge=0, description="what must be left of an episode after the cut")
+    penalty: float = Field(0.7, gt=0, le=1, description="factor on the score for each warning")
+    min_score: float = Field(0.3, ge=0, le=1, description="score below which an episode is rejected")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What becomes of one episode.
+
+    Attributes:
+        action: `keep`, `trim` or `reject`.
+        steps: (start, stop) that are kept; (0, 0) when rejected.
+        reason: why it is not kept as it is; empty when it is.
+        score: in [0, 1]; 1 without a warning, 0 with an error.
+        findings: all that was found, the worst first.
+    """
+
+    action: str
+    steps: tuple[int, int]
+    reason: str
+    score: float
+    findings: tuple[Finding, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-compatible data."""
+        return {
+            "action": self.action,
+            "steps": list(self.steps),
+            "reason": self.reason,
+            "score": self.score,
+            "findings": [finding.to_plain() for finding in self.findings],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curation:
+    """Decisions on every episode of a dataset.
+
+    Attributes:
+        decisions: one an episode, in order.
+        not_checked: {check: {reason: episodes}} where a check had nothing to look at.
+    """
+
+    decisions: tuple[Decision, ...]
+    not_checked: Mapping[str, Mapping[str, int]]
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of episodes kept, trimmed (and kept) and rejected."""
+        found = Counter(decision.action for decision in self.decisions)
+        return {action: found[action] for action in (KEEP, TRIM, REJECT)}
+
+    def reasons(self) -> dict[str, int]:
+        """Return how many episodes each check stopped or cut, the most frequent first."""
+        found = Counter(d.findings[0].check for d in self.decisions if d.action == REJECT and d.findings)
+        found.update("idle ends" for d in self.decisions if d.action == TRIM)
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return JSON-compatible data."""
+        return {
+            "counts": self.counts(),
+            "reasons": self.reasons(),
+            "not_checked": {check: dict(reasons) for check, reasons in self.not_checked.items()},
+            "decisions": [decision.to_plain() for decision in self.decisions],
+        }
+
+
+def load_checks(spec: CurationSpec) -> list[tuple[Check, Spec]]:
+    """Return the checks of `spec`, each with its limits.
+
+    Raises:
+        CatalogError: for an unknown check.
+        SpecError: for limits of a check that does not run, or that it does not know.
+    """
+    for field in ("limits", "strict"):
+        for name in getattr(spec, field):
+            if name not in spec.checks:
+                raise SpecError(
+                    f"'{name}' is not among the checks",
+                    where=field,
+                    expected=f"one of: {', '.join(spec.checks)}",
+                    nearest=nearest(name, spec.checks),
+                )
+    checks: list[Check] = [CHECKS.load(name) for name in spec.checks]
+    return [
+        (check, check.limits.parse(spec.limits.get(check.name, {}), where=f"limits.{check.name}")) for check in checks
+    ]
+
+
+def measure(recording: Recording, spec: CurationSpec) -> dict[str, dict[str, Any]]:
+    """Return {check: what it measures} of one episode, as JSON-compatible data."""
+    return {check.name: check.measure(recording, limits) for check, limits in load_checks(spec)}
+
+
+def decide(
+    measures: Sequence[Mapping[str, Mapping[str, Any]]],
+    lengths: Sequence[int],
+    spec: CurationSpec,
+    *,
+    fps: float,
+    groups: Sequence[str] | None = None,
+) -> Curation:
+    """Judge every episode against the hard limits and its group, and decide.
+
+    Args:
+        measures: of every episode, by `measure`.
+        lengths: T of every episode.
+        spec: as it was measured with.
+        fps: steps in a second.
+        groups: what each episode is compared with, such as its robot and task; None: all with all.
+    """
+    labels = list(groups) if groups is not None else [""] * len(measures)
+    found: list[list[Finding]] = [[] for _ in measures]
+    not_checked: dict[str, dict[str, int]] = {}
+    for check, limits in load_checks(spec):
+        mine = [one[check.name] for one in measures]
+        missing = Counter(one[MISSING] for one in mine if MISSING in one)
+        if missing:
+            not_checked[check.name] = dict(sorted(missing.items()))
+        for label in sorted(set(labels)):
+            members = [i for i, other in enumerate(labels) if other == label]
+            for i, findings in zip(members, check.judge([mine[i] for i in members], limits)):
+                found[i] += findings
+    decisions = tuple(_decision(findings, length, spec, fps) for findings, length in zip(found, lengths))
+    return Curation(decisions=decisions, not_checked=not_checked)
+
+
+def _decision(findings: Sequence[Finding], length: int, spec: CurationSpec, fps: float) -> Decision:
+    rank = {ERROR: 0, WARNING: 1}
+
+    def weight(finding: Finding) -> int:
+        return 0 if finding.severity == WARNING and finding.check in spec.strict else rank.get(finding.severity, 2)
+
+    ordered = tuple(sorted(findings, key=weight))
+    fatal = [finding for finding in ordered if weight(finding) == 0]
+    ends = [f for f in ordered if spec.trim and f.check == "idle" and f.steps is not None and f.severity == WARNING]
+    # A cut episode is no longer as long as it was found to be.
+    settled = {"length"} if ends else set()
+    marks = sum(f.severity == WARNING and f not in ends and f.check not in settled for f in ordered)
+    score = 0.0 if fatal else spec.penalty**marks
+    start, stop = _cut(ends, length, round(spec.margin_s * fps))
+    if fatal:
+        reason = "; ".join(finding.message for finding in fatal)
+    elif score < spec.min_score:
+        reason = f"score {score:.2f}: " + "; ".join(finding.message for finding in ordered)
+    elif (stop - start) < spec.min_length_s * fps:
+        reason = f"{(stop - start) / fps:.1f} s would be left of {length / fps:.1f} s"
+    else:
+        trimmed = (start, stop) != (0, length)
+        reason = "; ".join(finding.message for finding in ends) if trimmed else ""
+        return Decision(
+            action=TRIM if trimmed else KEEP, steps=(start, stop), reason=reason, score=score, findings=ordered
+        )
+    return Decision(action=REJECT, steps=(0, 0), reason=reason, score=score, findings=ordered)
+
+
+def _cut(ends: Sequence[Finding], length: int, margin: int) -> tuple[int, int]:
+    """(start, stop) without the idle ends, but for `margin` steps of each."""
+    start, stop = 0, length
+    for finding in ends:
+        first, last = finding.steps
+        if first == 0:
+            start = max(0, last - margin)
+        else:
+            stop = min(length, first + margin)
+    return start, max(start, stop)

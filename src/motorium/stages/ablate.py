@@ -1,0 +1,64 @@
+"""Stage ablate: policies that differ in their data, judged on the same seeds at an equal training budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from motorium.evaluate.ablation import AblationSpec
+from motorium.flow.stage import Context, Port, Result, Stage
+
+
+def run(spec: AblationSpec, inputs: Mapping[str, Any], context: Context) -> Result:
+    """Compare every arm with the control."""
+    from motorium.evaluate.ablation import Arm, ablate
+    from motorium.evaluate.report import Report, arm_report, read_report, read_rollouts, write_report
+
+    arms, versions, task = [], {}, ""
+    for name, artifact in inputs["reports"].items():
+        (rollout,) = read_rollouts(artifact.path).values()
+        origin = read_report(artifact.path)
+        versions, task = origin.versions, origin.task
+        training = artifact.manifest["metrics"].get("training", {})
+        data = artifact.manifest["inputs"]["policy"]["ref"]
+        arms.append(Arm(name=name, rollout=rollout, training=training, data=data))
+    ablation = ablate(arms, spec)
+    report = Report(
+        kind="ablation",
+        task=task,
+        versions=versions,
+        command=context.command,
+        ablation=ablation,
+        comparisons=ablation.comparisons,
+        notes=(ablation.text,),
+        arms=tuple(arm_report(arm.name, arm.rollout, {}) for arm in arms),
+    )
+    write_report(context.output, report, {arm.name: arm.rollout for arm in arms})
+    control = ablation.arms[0]
+    parts = [
+        f"{control.name} {control.success.value:.1%} → {one.candidate} {one.candidate_success.value:.1%} "
+        f"({one.verdict}, paired, {p_text(one.p_value)})"
+        for one in ablation.comparisons
+    ]
+    metrics = {
+        "comparisons": [one.to_plain() for one in ablation.comparisons],
+        "budget": ablation.budget,
+        "exit_code": max(one.exit_code for one in ablation.comparisons),
+    }
+    return Result(summary="; ".join(parts), metrics=metrics)
+
+
+def p_text(p: float) -> str:
+    """Return a p-value as papers print it."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+STAGE = Stage(
+    name="ablate",
+    version=1,
+    kind="report",
+    spec=AblationSpec,
+    ports={"reports": Port(kind="report", many=True)},
+    modules=("motorium.stages.ablate", "motorium.evaluate"),
+    run=run,
+)

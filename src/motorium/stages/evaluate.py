@@ -1,0 +1,164 @@
+"""Stage evaluate: a policy or a bundle in closed loop, one episode a seed, with intervals, reasons and videos."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from motorium.core.errors import SpecError
+from motorium.flow.stage import Artifact, Context, Port, Result, Stage
+from motorium.stages.filming import FilmSpec, film, record_of, replay_words
+from motorium.stages.worlds import WORLD_MODULES, WorldSpec, blocks, open_world, world_of
+
+VIDEOS = "videos"
+
+
+class EvaluateSpec(WorldSpec):
+    """Options of the stage `evaluate`."""
+
+    trials: int = Field(512, ge=1, description="episodes, one a seed")
+    first_seed: int = Field(10_000, ge=0, description="seed of the first; must be in no training data")
+    worlds: int = Field(128, ge=1, description="episodes in one shard; does not change the result")
+    bins: int = Field(4, ge=1, description="parts of each start condition's range in the breakdown")
+    videos: int = Field(6, ge=0, description="episodes to film, failures first")
+    film: FilmSpec = Field(FilmSpec(), description="how they are filmed")
+
+
+def run(spec: EvaluateSpec, inputs: Mapping[str, Any], context: Context) -> Result:
+    """Roll out in shards, join, film, report."""
+    from motorium.evaluate.episodes import Rollout, join
+    from motorium.evaluate.report import Origin, Report, arm_report, write_report
+
+    source: Artifact = inputs["policy"]
+    conventions = open_policy(source).info.conventions
+    task, options = world_of(spec, conventions, "stage evaluate")
+    check_unseen(spec, conventions)
+    shards = [
+        {"folder": str(source.path), "kind": source.kind, "task": task, "options": options, "first": at, "count": count}
+        for at, count in blocks(spec.first_seed, spec.trials, spec.worlds)
+    ]
+    parts = context.map(evaluate_shard, shards, unit="episode", sizes=[shard["count"] for shard in shards])
+    made = join([Rollout.from_plain(part) for part in parts])
+    env = open_world(task, options, 1, 1)
+    bounds, versions = dict(env.info.factors), dict(env.info.versions)
+    env.close()
+    filmed = film_some(spec, source, made, task, options, context) if spec.videos else []
+    replay = f"{shlex.join(replay_words(source.ref, task, options))} --seeds {{seeds}}"
+    origin = Origin(data=conventions.get("data", ""), command=context.command, replay=replay)
+    arm = arm_report("policy", made, bounds, origin=origin, bins=spec.bins, seed=context.seed)
+    report = Report(
+        kind="evaluation",
+        task=task,
+        versions=versions,
+        command=context.command,
+        arms=(arm,),
+        notes=(f"policy {source.ref}; seeds of its data: {conventions.get('data_seeds', 'unknown')}",),
+    )
+    write_report(context.output, report, {"policy": made})
+    metrics = {
+        "success": arm.success.to_plain(),
+        "seeds": arm.seeds,
+        "outcomes": arm.outcomes,
+        "videos": filmed,
+        "success_time_s": arm.success_time_s.to_plain(),
+        "training": training_of(source),
+    }
+    text = arm.success.text().removesuffix(")")
+    return Result(summary=f"success {text}, seeds {arm.seeds})", metrics=metrics)
+
+
+def evaluate_shard(
+    folder: str, kind: str, task: str, options: dict[str, Any], first: int, count: int, threads: int
+) -> dict[str, Any]:
+    """Return the rollout of `count` episodes from seed `first`, as plain data."""
+    from motorium.evaluate.rollout import rollout
+
+    env = open_world(task, options, count, threads)
+    try:
+        return rollout(env, load(folder, kind), range(first, first + count)).to_plain()
+    finally:
+        env.close()
+
+
+def load(folder: Any, kind: str):
+    """Return the Policy in a folder: on torch for a `policy`, on ONNX Runtime for a `bundle`."""
+    if kind == "bundle":
+        from motorium.learn.bundle import load_bundle
+
+        return load_bundle(folder)
+    from motorium.learn.policy import load_policy
+
+    return load_policy(folder)
+
+
+def open_policy(source: Artifact):
+    """Return the Policy of an artifact."""
+    return load(source.path, source.kind)
+
+
+def check_unseen(spec: EvaluateSpec, conventions: Mapping[str, str]) -> None:
+    """Refuse seeds that the policy's data were made from.
+
+    Raises:
+        SpecError: naming one of them.
+    """
+    from motorium.evaluate.seeds import parse_seeds
+
+    last = spec.first_seed + spec.trials
+    shared = [s for s in parse_seeds(conventions.get("data_seeds", "")) if spec.first_seed <= s < last]
+    if shared:
+        raise SpecError(
+            "the policy was trained on a seed it would be judged on",
+            where="stage evaluate",
+            got=f"seed {shared[0]}",
+            expected=f"seeds in no training data ({conventions['data_seeds']})",
+            remedy="choose another first_seed",
+        )
+
+
+def film_some(
+    spec: EvaluateSpec, source: Artifact, made: Any, task: str, options: Mapping[str, Any], context: Context
+) -> list[dict[str, Any]]:
+    """Run the episodes most worth a look again, with a camera; return what was filmed."""
+    from motorium.evaluate.replay import choose, replay
+
+    # Two in three are failures, as long as there are any; successes fill up what is left.
+    seeds = choose(made, successes=0, failures=spec.videos - max(1, spec.videos // 3))
+    seeds = [*choose(made, successes=spec.videos - len(seeds), failures=0), *seeds]
+    env = open_world(task, options, len(seeds), context.threads)
+    bar = context.progress(len(seeds), unit="video", label="film")
+    try:
+        record = record_of(spec.film, env.info.cameras)
+        again = replay(env, open_policy(source), made, seeds, record, progress=bar)
+        filmed = film(env.info, again, seeds, spec.film, context.output / VIDEOS)
+    finally:
+        env.close()
+    return [{**one, "file": f"{VIDEOS}/{one['file']}"} for one in filmed]
+
+
+def training_of(source: Artifact) -> dict[str, Any]:
+    """Return steps, batch and size of the training of a policy, for ablations at equal budget."""
+    from motorium.core.errors import StoreError
+    from motorium.learn.description import FILE, read_json
+
+    try:
+        training = read_json(source.path / FILE, "policy").get("training", {})
+    except StoreError:
+        # A bundle of someone else's policy need not say how it was trained.
+        return {}
+    found = {key: training.get("spec", {}).get(key) for key in ("policy", "steps", "batch")}
+    return {**found, "parameters": training.get("parameters"), "episodes": training.get("episodes")}
+
+
+STAGE = Stage(
+    name="evaluate",
+    version=1,
+    kind="report",
+    spec=EvaluateSpec,
+    ports={"policy": Port(kind="policy")},
+    modules=("motorium.stages.evaluate", "motorium.evaluate", "motorium.learn", *WORLD_MODULES),
+    run=run,
+)

@@ -1,0 +1,148 @@
+"""What datasets have to show on a report page: pictures, findings of curation, what is missing."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from motorium.data.dataset import Dataset, open_dataset
+from motorium.data.video_write import PROFILES, encode
+from motorium.flow.stage import Artifact
+from motorium.report.content import Curation, CurationRow, Facts, Headline, Media
+
+# A page is to be read, not archived: pictures are thinned to about this many pixels and frames a second.
+CLIP_WIDTH, CLIP_FPS, CLIP_S = 320, 15, 20
+WORST = 8
+
+
+def of_dataset(name: str, artifact: Artifact, artifacts: Mapping[str, Artifact], clips: int) -> dict[str, list]:
+    """Return the parts of the page that a dataset fills."""
+    dataset = open_dataset(artifact.path)
+    parts: dict[str, list] = {"facts": [_facts(name, artifact, dataset)]}
+    curation = artifact.path / "meta" / "curation.json"
+    if curation.is_file():
+        parts["curation"] = [_curation(name, json.loads(curation.read_text(encoding="utf-8")), artifact, artifacts)]
+    else:
+        parts["media"] = _clips(name, dataset, clips)
+    metrics = artifact.manifest["metrics"]
+    parts["missing"] = _missing(metrics)
+    if "yield" in metrics:
+        parts["headlines"], parts["notes"] = [_yield(metrics)], _yield_notes(metrics)
+    return parts
+
+
+def _facts(name: str, artifact: Artifact, dataset: Dataset) -> Facts:
+    rows = {
+        "artifact": artifact.ref,
+        "content": artifact.content,
+        "episodes": f"{dataset.num_episodes:,}",
+        "steps": f"{dataset.num_frames:,} at {dataset.fps:g} Hz",
+    }
+    return Facts(title=f"dataset {name}", rows=rows | dict(sorted(dataset.conventions.items())))
+
+
+def _missing(metrics: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"{camera}: the video of {count} of {metrics['episodes']} episodes"
+        for camera, count in metrics.get("episodes_without_video", {}).items()
+    ]
+    lines += [
+        f"units of '{key}' are not known: its numbers are as recorded" for key in metrics.get("unknown_units", [])
+    ]
+    return lines + list(metrics.get("problems", []))
+
+
+def _yield(metrics: Mapping[str, Any]) -> Headline:
+    made = metrics["yield"]
+    detail = f"{metrics['successes']:,} of {metrics['attempts']:,} attempts [{made['low']:.1%}, {made['high']:.1%}]"
+    return Headline(label="amplification yield", value=f"{made['value']:.1%}", detail=detail)
+
+
+def _yield_notes(metrics: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for segment, reasons in metrics["failures_by_segment"].items():
+        for reason, count in reasons.items():
+            lines.append(f"amplification: {count} attempts failed in segment {segment} ({reason})")
+    return lines or ["amplification: no attempt failed"]
+
+
+def _clips(name: str, dataset: Dataset, clips: int) -> list[Media]:
+    """Films of the first episodes that have pictures, of every camera."""
+    missing = dataset.missing_videos()
+    media = []
+    for camera in dataset.cameras:
+        seen = [index for index in range(dataset.num_episodes) if index not in missing.get(camera, [])]
+        for index in seen[:clips]:
+            media.append(_clip(name, dataset, camera, index))
+    return media
+
+
+def _clip(name: str, dataset: Dataset, camera: str, index: int) -> Media:
+    stride = max(1, round(dataset.fps / CLIP_FPS))
+    steps = np.arange(0, min(int(dataset.lengths[index]), round(CLIP_S * dataset.fps)), stride)
+    frames = dataset.frames(index, camera, steps)
+    shrink = max(1, round(frames.shape[2] / CLIP_WIDTH))
+    height, width = (frames.shape[axis] // shrink // 2 * 2 for axis in (1, 2))
+    frames = frames[:, ::shrink, ::shrink][:, :height, :width]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        encode(path, frames, dataset.fps / stride, PROFILES["fast"])
+        data = path.read_bytes()
+    episode = dataset.episode(index)
+    short = camera.removeprefix("observation.images.")
+    return Media(
+        data=data,
+        type="video/mp4",
+        alt=f"camera {short}, episode {index} of {name}: {episode.task}",
+        title=f"{name}, episode {index}, camera {short}",
+        outcome=str(episode.meta.get("outcome", "")),
+        tone="good" if episode.meta.get("outcome") == "success" else "plain",
+        detail=f"seed {episode.meta['seed']}" if "seed" in episode.meta else "",
+        width=width,
+        height=height,
+    )
+
+
+def _curation(name: str, record: Mapping[str, Any], artifact: Artifact, artifacts: Mapping[str, Artifact]) -> Curation:
+    source = _source(artifact, artifacts)
+    decisions = record["decisions"]
+    order = sorted(range(len(decisions)), key=lambda i: (decisions[i]["score"], i))
+    shown = [i for i in order if decisions[i]["findings"]][:WORST]
+    names = {"keep": "kept", "trim": "trimmed", "reject": "rejected"}
+    return Curation(
+        counts={names[action]: count for action, count in record["counts"].items()},
+        rows=tuple(_row(i, decisions[i], source) for i in shown),
+        not_checked=tuple(
+            f"{check}: {reason} ({count} episodes)"
+            for check, reasons in record["not_checked"].items()
+            for reason, count in reasons.items()
+        ),
+        dataset=name,
+    )
+
+
+def _source(artifact: Artifact, artifacts: Mapping[str, Artifact]) -> Dataset | None:
+    wanted = artifact.manifest["inputs"]["dataset"].get("id")
+    return next((open_dataset(one.path, nonfinite="keep") for one in artifacts.values() if one.id == wanted), None)
+
+
+def _row(index: int, decision: Mapping[str, Any], source: Dataset | None) -> CurationRow:
+    curve = None
+    if source is not None and "observation.state" in source.features:
+        state = source.episode(index).arrays["observation.state"].astype(np.float64)
+        scale = np.maximum(np.nanstd(source.column("observation.state").astype(np.float64), axis=0), 1e-9)
+        curve = np.abs(np.diff(state / scale, axis=0)).max(axis=1) * source.fps
+    return CurationRow(
+        episode=str(index),
+        action=decision["action"],
+        findings=tuple(finding["message"] for finding in decision["findings"]),
+        score=decision["score"],
+        curve=curve,
+        marks=tuple(tuple(finding["steps"]) for finding in decision["findings"] if finding["steps"]),
+        curve_label="fastest element of the state, standard deviations a second",
+    )
