@@ -1,6 +1,7 @@
 """The command line: what it prints, and its exit codes."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -158,8 +159,6 @@ def test_stage_prints_its_schema(motorium_):
 
 def test_command_in_a_manifest_finds_the_artifact_again(motorium_, rows):
     """Every row of a report prints it: run as it stands, it must give that very artifact, from the cache."""
-    import shlex
-
     for ref in rows.values():
         record = json.loads(motorium_("show", ref, "--json")[1])
         words = shlex.split(record["command"])
@@ -177,9 +176,29 @@ def test_command_survives_odd_values(motorium_):
         ref = out.splitlines()[1].split()[1]
         record = json.loads(motorium_("show", ref, "--json")[1])
         assert record["spec"]["name"] == value
-        import shlex
-
         assert "(cached)" in motorium_(*shlex.split(record["command"])[1:])[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        ([], {}),
+        (["--with.seed", "9", "--seed", "4"], {"seed": 9}),
+        (["--inner.label", "null"], {"inner": {"rate": 1e-3, "label": None}}),
+        (["--inner.rate=2e-2", "--inner.label", "x y"], {"inner": {"rate": 0.02, "label": "x y"}}),
+        (["--sizes", "[1, 2]", "--mode", '"1"'], {"sizes": [1, 2], "mode": "1"}),
+        (["--table", "{a: 1, b: -2.5}"], {"table": {"a": 1.0, "b": -2.5}}),
+        (["--long-name", "yes"], {"long_name": True}),
+        (["--long_name", "true"], {"long_name": True}),
+    ],
+    ids=str,
+)
+def test_spec_comes_through_the_command_line_and_back(motorium_, options, fields):
+    code, out, err = motorium_("stage", "nested", *options, "--quiet")
+    assert code == 0, err
+    record = json.loads(motorium_("show", out.splitlines()[1].split()[1], "--json")[1])
+    assert record["spec"] == toys.NestedSpec.parse(fields).to_plain()
+    assert "(cached)" in motorium_(*shlex.split(record["command"])[1:])[1]
 
 
 def test_stage_says_what_is_wrong_with_its_options(motorium_):

@@ -12,7 +12,7 @@ from motorium.data.curate.camera import block_means
 from motorium.data.curate.finding import MISSING, robust_z
 from motorium.data.curate.idle import longest_run
 from motorium.data.curate.policy import CurationSpec, load_checks
-from motorium.data.curate.recording import ACTION, STATE, Recording, group_scale
+from motorium.data.curate.recording import ACTION, STATE, Recording, group_scale, with_floor
 from motorium.data.curate.tremor import welch
 from motorium.data.episode import Episode
 
@@ -378,3 +378,11 @@ def test_unknown_checks_and_limits_name_the_nearest():
         load_checks(CurationSpec(limits={"idle": {"max_shar": 0.5}}))
     with pytest.raises(SpecError, match="idle"):
         load_checks(CurationSpec(limits={"idel": {"max_share": 0.5}}))
+
+
+def test_an_element_that_hardly_moves_is_measured_by_its_peers():
+    scale = np.array([0.2, 0.3, 0.4, 1e-4, 0.0, 7.0])
+    floored = with_floor(scale, ["rad"] * 5 + ["m"])
+    # The median of the moving peers (0.2, 0.3, 0.4, 1e-4) is 0.25, 5 % of it 0.0125; what never moves stays 0.
+    np.testing.assert_allclose(floored, [0.2, 0.3, 0.4, 0.0125, 0.0, 7.0])
+    np.testing.assert_array_equal(with_floor(scale, None), scale)

@@ -16,6 +16,9 @@ from motorium.flow.store import Store
 from tests.flow import toys
 from tests.flow.conftest import ROOT, ids
 
+# Every one of these starts processes and waits for them.
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 recipe: slow
 stages:
@@ -139,7 +142,6 @@ def test_many_runs_at_once_agree(store, recipe, calls):
     assert len({tuple(line.split()[1] for line in out.splitlines()) for out, _ in outputs}) == 1
 
 
-@pytest.mark.slow
 def test_kill_at_every_write_loses_nothing_that_was_committed(tmp_path):
     """The issue's promise, write by write: see `faults`."""
     lines = subprocess.run(

@@ -8,7 +8,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from motorium.core.errors import StoreError
+from motorium.core.errors import SpecError, StoreError
 from motorium.flow import files, index
 from motorium.flow.digests import Sources, content_digest, hash_tree
 from motorium.flow.owner import Owner
@@ -113,7 +113,10 @@ def test_source_digest_covers_every_file_of_a_package(tmp_path, monkeypatch):
     ]
     assert list(before["toypackage.inner.b"]["files"]) == ["b.py"]
     (package / "inner" / "b.py").write_text("# changed")
-    after = sources.of(["toypackage", "toypackage.inner.b"])
+    # A run keeps to the source of its start, and notices that it changed.
+    assert sources.of(["toypackage"]) == {"toypackage": before["toypackage"]}
+    assert sources.changed(before) == ["toypackage", "toypackage.inner.b"]
+    after = Sources().of(["toypackage", "toypackage.inner.b"])
     assert all(before[name]["digest"] != after[name]["digest"] for name in before)
 
 
@@ -331,14 +334,15 @@ def test_refs_are_any_unique_beginning(run, store):
 
 
 def test_ambiguous_ref_lists_the_choices(store):
-    made = [run_stage(toys.MAKE, {"rows": n}, {}, store) for n in range(1, 18)]
-    # 17 ids and 16 hex digits: two share their first one.
-    firsts = [artifact.id[0] for artifact in made]
-    shared = next(digit for digit in firsts if firsts.count(digit) > 1)
-    with pytest.raises(StoreError, match=f"'{shared}' names {firsts.count(shared)} artifacts") as caught:
-        resolve_ref(store, shared)
-    chosen = next(artifact for artifact in made if artifact.id[0] == shared)
-    assert chosen.id[:16] in str(caught.value.details["expected"])
+    record = run_stage(toys.MAKE, {}, {}, store).manifest
+    others = [f"{record['id'][:10]}{digit * 54}" for digit in "ab"]
+    with store.index.write() as connection:
+        for other in others:
+            index.insert_artifact(connection, {**record, "id": other})
+    with pytest.raises(StoreError, match=f"'{record['id'][:10]}' names 3 artifacts") as caught:
+        resolve_ref(store, record["id"][:10])
+    assert all(identity[:16] in str(caught.value.details["expected"]) for identity in (record["id"], *others))
+    assert resolve_ref(store, f"dataset/{record['id'][:16]}").id == record["id"]
 
 
 @pytest.mark.parametrize("ref", ["nothex", "dataset/", "datset/00", "dataset/../x", ""])
@@ -398,3 +402,13 @@ def test_nothing_is_left_of_an_owner_that_ended(store):
     with store.index.read() as connection:
         for table in ("owners", "leases", "pins"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
+
+
+# -- source -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["no.such.module", "nosuchmodule", "sys"])
+def test_declared_module_without_source_is_a_clear_error(store, module):
+    stage = toys.Stage(**{**vars(toys.MAKE), "modules": [module]})
+    with pytest.raises(SpecError, match=f"module '{module}'"):
+        run_stage(stage, {}, {}, store)

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -40,6 +41,24 @@ class SlowSpec(Spec):
 
     shards: int = Field(6, description="how many shards")
     seconds: float = Field(0.2, description="how long each takes")
+
+
+class InnerSpec(Spec):
+    """Options within options."""
+
+    rate: float = Field(1e-3, description="how fast")
+    label: str | None = Field(None, description="what to call it")
+
+
+class NestedSpec(Spec):
+    """Options of `nested`, of all sorts; `seed` is also an option of the command."""
+
+    seed: int = Field(3, description="its own seed")
+    inner: InnerSpec = Field(InnerSpec(rate=0.5), description="options within")
+    sizes: tuple[int, ...] = Field((64, 64), description="several")
+    mode: Literal["a", "1"] = Field("a", description="one of")
+    table: dict[str, float] = Field({}, description="by name")
+    long_name: bool = Field(False, description="yes or no")
 
 
 class CompareSpec(Spec):
@@ -126,11 +145,23 @@ COMPARE = Stage(
     modules=["tests.flow.toys"],
     run=run_compare,
 )
+
+
+def run_nested(spec: NestedSpec, inputs: Mapping, context) -> Result:
+    """Write the options."""
+    (context.output / "spec.json").write_text(json.dumps(spec.to_plain()))
+    return Result(summary="nested")
+
+
+NESTED = Stage(
+    name="nested", version=1, kind="report", spec=NestedSpec, ports={}, modules=["tests.flow.toys"], run=run_nested
+)
 SLOW = Stage(name="slow", version=1, kind="dataset", spec=SlowSpec, ports={}, modules=["tests.flow.toys"], run=run_slow)
 STAGES = Catalog(
     "stage",
     [
         ("make", "tests.flow.toys:MAKE"),
+        ("nested", "tests.flow.toys:NESTED"),
         ("slow", "tests.flow.toys:SLOW"),
         ("sum", "tests.flow.toys:SUM"),
         ("compare", "tests.flow.toys:COMPARE"),

@@ -27,8 +27,8 @@ def test_flow_matching_draws_both_modes_and_nothing_between(tmp_path):
     data = make_data(state, side * (2 + state), [40] * 100)
     asked = np.full((1000, 1), 0.5)
     answers = drawn(tmp_path, data, asked, **ONE, noise_scale=1.0)[:, 0, 0]
-    assert np.mean(np.abs(np.abs(answers) - 2.5) < 0.4) > 0.95
-    assert abs(np.mean(answers > 0) - 0.7) < 0.06
+    assert np.mean(np.abs(np.abs(answers) - 2.5) < 0.5) > 0.9
+    assert abs(np.mean(answers > 0) - 0.7) < 0.08
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from motorium.commands.common import add_store, format_bytes, open_store
+from motorium.commands.options import add_store, format_bytes, open_store
 from motorium.flow.collect import collect, parse_keep
 
 

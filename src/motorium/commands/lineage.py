@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from motorium.commands.common import add_store, open_store, print_json
+from motorium.commands.options import add_store, open_store, print_json
 from motorium.flow.lineage import ancestors, descendants, format_tree
 from motorium.flow.refs import resolve_ref
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from motorium.commands.common import add_store, format_bytes, open_store, print_json
+from motorium.commands.options import add_store, format_bytes, open_store, print_json
 from motorium.core.errors import StoreError, nearest
 from motorium.flow.tables import format_table
 

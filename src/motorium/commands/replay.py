@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from motorium.commands.common import add_store, open_store
+from motorium.commands.options import add_store, open_store
 from motorium.core.errors import SpecError
 
 

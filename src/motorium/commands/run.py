@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 
-from motorium.commands.common import add_run_options, add_store, all_stages, open_store
+from motorium.commands.options import add_run_options, add_store, all_stages, open_store
 from motorium.core.errors import MotoriumError
 from motorium.flow.bars import Console
 from motorium.flow.recipe import Recipe, parse_settings

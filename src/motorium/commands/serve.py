@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motorium.commands.common import add_store, open_store
+from motorium.commands.options import add_store, open_store
 from motorium.core.errors import ServeError
 from motorium.flow.refs import resolve_ref
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 from typing import Any
 
-from motorium.commands.common import add_run_options, add_store, all_stages, open_store, print_json
+from motorium.commands.options import add_run_options, add_store, all_stages, open_store, print_json
 from motorium.commands.run import finish
 from motorium.core.errors import SpecError
 from motorium.core.spec import Spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from motorium.commands.common import add_store, open_store
+from motorium.commands.options import add_store, open_store
 from motorium.core.errors import StoreError
 from motorium.flow.bars import Console
 from motorium.flow.refs import resolve_ref

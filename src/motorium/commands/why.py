@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from motorium.commands.common import add_store, all_stages, open_store, print_json
+from motorium.commands.options import add_store, all_stages, open_store, print_json
 from motorium.flow.recipe import Recipe, parse_settings
 from motorium.flow.why import explain, format_explanation
 

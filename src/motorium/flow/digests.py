@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import stat
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -140,10 +141,11 @@ def content_digest(entries: Iterable[FileEntry]) -> str:
 
 
 class Sources:
-    """Digests of the source of modules, each file read once as long as it does not change."""
+    """Digests of the source of modules as it was when first asked for: what a run imports is that of its start."""
 
     def __init__(self) -> None:
         self._files: dict[Path, tuple[Seen, str]] = {}
+        self._modules: dict[str, dict] = {}
 
     def of(self, modules: Iterable[str]) -> dict[str, dict]:
         """Return {module: {"digest": ..., "files": {relative path: digest}}} of packages and modules.
@@ -153,27 +155,16 @@ class Sources:
         Raises:
             SpecError: when a module cannot be found.
         """
-        return {module: self._module(module) for module in sorted(set(modules))}
+        for module in set(modules) - self._modules.keys():
+            self._modules[module] = self._read(module)
+        return {module: self._modules[module] for module in sorted(set(modules))}
 
-    def _module(self, module: str) -> dict:
-        try:
-            spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError) as error:
-            raise SpecError(f"module '{module}', which a stage declares, cannot be found", got=str(error)) from error
-        if spec is None or not (spec.submodule_search_locations or spec.origin):
-            raise SpecError(
-                f"module '{module}', which a stage declares, cannot be found",
-                remedy="correct the stage's `modules`, or put it on PYTHONPATH",
-            )
-        if spec.submodule_search_locations:
-            files = {
-                path.relative_to(root).as_posix(): self._file(path)
-                for root in map(Path, spec.submodule_search_locations)
-                for path in sorted(root.rglob("*"))
-                if path.suffix in SOURCE_SUFFIXES and path.is_file()
-            }
-        else:
-            files = {Path(spec.origin).name: self._file(Path(spec.origin))}
+    def changed(self, modules: Iterable[str]) -> list[str]:
+        """Return which of the modules' sources are no longer what `of` said."""
+        return [name for name, known in self.of(modules).items() if self._read(name)["digest"] != known["digest"]]
+
+    def _read(self, module: str) -> dict:
+        files = {name: self._file(path) for name, path in _source_files(module).items()}
         return {"digest": digest("source", files), "files": files}
 
     def _file(self, path: Path) -> str:
@@ -182,3 +173,29 @@ class Sources:
         if known is None or known[0] != seen or time.time() - status.st_mtime < SETTLED_S:
             known = self._files[path] = (seen, file_digest(path)[:32])
         return known[1]
+
+
+def _source_files(module: str) -> dict[str, Path]:
+    """Return {relative path: file} of a package or module."""
+    if module == "__main__":  # a script of the user's own, which has no importable name
+        origin, roots = getattr(sys.modules[module], "__file__", None), None
+    else:
+        try:
+            spec = importlib.util.find_spec(module)
+        except (ImportError, ValueError) as error:
+            raise SpecError(f"module '{module}', which a stage declares, cannot be found", got=str(error)) from error
+        origin, roots = (spec.origin, spec.submodule_search_locations) if spec else (None, None)
+    if roots:
+        return {
+            path.relative_to(root).as_posix(): path
+            for root in map(Path, roots)
+            for path in sorted(root.rglob("*"))
+            if path.suffix in SOURCE_SUFFIXES and path.is_file()
+        }
+    if origin is None or not Path(origin).is_file():
+        raise SpecError(
+            f"module '{module}', which a stage declares, has no source file",
+            expected="a package or module of Python files",
+            remedy="correct the stage's `modules`, or put it on PYTHONPATH",
+        )
+    return {Path(origin).name: Path(origin)}

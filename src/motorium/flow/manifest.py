@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import math
@@ -57,6 +58,7 @@ def plain(value: Any, where: str = "") -> Any:
     )
 
 
+@functools.cache
 def host_versions() -> dict[str, str]:
     """Return the versions of what runs here, for the manifest; part of no digest."""
     versions = {"motorium": __version__, "python": platform.python_version(), "machine": platform.machine()}

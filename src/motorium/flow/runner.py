@@ -269,6 +269,12 @@ class Runner:
                 metrics.close()
             if not isinstance(result, Result):
                 raise SpecError(f"stage '{step.stage.name}' did not return a Result", got=type(result).__name__)
+            changed = self._sources.changed(derivation.sources)
+            if changed:
+                context.note(
+                    f"the source of {', '.join(changed)} changed while this ran; the result counts as made by the "
+                    f"source at the start of the run (to be sure: --force {step.name})"
+                )
             about = {
                 "command": command,
                 "recipe": self._recipe.name,

@@ -55,7 +55,8 @@ class FlatOptimizer:
     def step(self, step: int) -> Tensor:
         """Apply the gradient of step `step`; return its norm before clipping, a scalar."""
         norm = torch.linalg.vector_norm(self.gradient)
-        self.gradient.mul_((self._spec.clip / (norm + 1e-6)).clamp(max=1.0))
+        if norm > self._spec.clip:
+            self.gradient.mul_(self._spec.clip / norm)
         self._adam.param_groups[0]["lr"] = self.learning_rate(step)
         self._adam.step()
         decay = min(1.0 - (1.0 + step) ** -self._spec.ema_power, 0.9999)

@@ -104,7 +104,6 @@ def _themed(svg: str, chart: Chart, key: str) -> str:
     svg = svg[svg.index("<svg") :]
     # matplotlib's style sheet would hold for the whole page, its metadata is of no use there.
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)  # inside HTML these are known, and look like addresses
     svg = re.sub(r'<svg [^>]*viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg, count=1)
     svg = svg.replace("xlink:href", "href").replace(INK, "currentColor").replace(FAINT, "var(--rule)")
     for number, colour in enumerate(SERIES, 1):

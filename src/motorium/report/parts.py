@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,8 @@ def command(line: str, label: str = "Copy the command") -> Markup:
         return Markup("")
     return tag(
         "div",
-        tag("code", line),
+        # A word stays together where it can: a line must not end inside `--option`.
+        tag("code", *[part if part == " " else tag("span", part) for part in re.split("( )", line) if part]),
         tag("button", "Copy", type="button", class_="copy", hidden=True, aria_label=label),
         class_="command",
     )

@@ -6,10 +6,7 @@ names it like any other.
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -35,6 +32,7 @@ def run(spec: ServeCheckSpec, inputs: Mapping[str, Any], context: Context) -> Re
     from motorium.data.dataset import open_dataset
     from motorium.learn.bundle import load_bundle
     from motorium.serve.client import PolicyClient
+    from motorium.serve.openpi import running
 
     folder, dataset = inputs["bundle"].path, open_dataset(inputs["dataset"].path)
     served, direct = load_bundle(folder), load_bundle(folder)
@@ -42,7 +40,7 @@ def run(spec: ServeCheckSpec, inputs: Mapping[str, Any], context: Context) -> Re
     seen = {key: dataset.column(key)[rows] for key in direct.info.observation}
     direct.reset(np.array([spec.seed]))
     bar = context.progress(len(rows), unit="request")
-    with serving(served) as address, PolicyClient(address) as client:
+    with running(served) as server, PolicyClient(server.url) as client:
         client.reset(spec.seed)
         for row in range(len(rows)):
             expected = direct.act({key: values[row : row + 1] for key, values in seen.items()})[0]
@@ -59,24 +57,6 @@ def run(spec: ServeCheckSpec, inputs: Mapping[str, Any], context: Context) -> Re
     metrics = {"requests": len(rows), "equal": len(rows), "protocol": "openpi WebSocket"}
     (context.output / "served.json").write_text(json.dumps(metrics, sort_keys=True) + "\n", encoding="utf-8")
     return Result(summary=f"served over WebSocket, {len(rows)}/{len(rows)} answers equal the bundle's", metrics=metrics)
-
-
-@contextmanager
-def serving(policy: Any, start_s: float = 10.0) -> Iterator[str]:
-    """Serve `policy` on a free loopback port in a thread of its own; yields its address."""
-    from motorium.serve.openpi import PolicyServer, ServeSpec
-
-    loop, server = asyncio.new_event_loop(), PolicyServer(policy, ServeSpec(port=0))
-    thread = threading.Thread(target=loop.run_forever, name="policy server", daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(server.start(), loop).result(start_s)
-        yield server.url
-    finally:
-        asyncio.run_coroutine_threadsafe(server.close(), loop).result(start_s)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(start_s)
-        loop.close()
 
 
 STAGE = Stage(

@@ -34,7 +34,7 @@ def run(spec: CurateSpec, inputs: Mapping[str, Any], context: Context) -> Result
     from motorium.data.writer import DatasetWriter
 
     folder = inputs["dataset"].path
-    source = open_dataset(folder, nonfinite="keep")
+    source = open_dataset(folder, nonfinite="keep", times="keep")
     shards = [
         {"folder": str(folder), "plain": spec.to_plain(), "first": first, "count": count}
         for first, count in blocks(0, source.num_episodes, spec.shard_episodes)
@@ -107,15 +107,17 @@ def measure_shard(folder: str, plain: dict[str, Any], first: int, count: int, th
     import numpy as np
 
     from motorium.data.curate.policy import measure
-    from motorium.data.curate.recording import Recording
+    from motorium.data.curate.recording import Recording, group_scale, with_floor
     from motorium.data.dataset import open_dataset
 
     spec = CurateSpec.parse(plain)
-    dataset = open_dataset(folder, nonfinite="keep")
+    dataset = open_dataset(folder, nonfinite="keep", times="keep")
     missing = dataset.missing_videos()
-    numeric = {key for key, one in dataset.features.items() if not one.visual and one.dtype.startswith(("f", "i", "u"))}
-    with np.errstate(invalid="ignore"):
-        scale = {key: np.nanstd(dataset.column(key).astype(np.float64), axis=0) for key in sorted(numeric)}
+    scale = {
+        key: with_floor(group_scale([dataset.column(key)]), feature.units)
+        for key, feature in dataset.features.items()
+        if not feature.visual and feature.dtype.startswith(("f", "i", "u"))
+    }
     stamps = dataset.column("timestamp")
     made = []
     for index in range(first, first + count):

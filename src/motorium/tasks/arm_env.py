@@ -197,7 +197,9 @@ class ArmEnv:
 
     def restore(self, snapshot: Snapshot, mask: NDArray[np.bool_] | None = None) -> Observation:
         """Set the rows in `mask` to those of `snapshot`."""
-        rows = as_mask(mask, self.num_envs)
+        rows, known = as_mask(mask, self.num_envs), self.snapshot()
+        if snapshot.keys() != known.keys():
+            raise SimError("this is no snapshot of such a task", got=sorted(snapshot), expected=sorted(known))
         self._engine.restore(snapshot["state"], rows)
         self._seeds[rows], self._factors[rows] = snapshot["seeds"][rows], snapshot["factors"][rows]
         self._episodes.restore(snapshot, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,26 @@ def group_scale(arrays: Iterable[NDArray]) -> NDArray[np.float64]:
         mean = mean + (own - mean) * (len(values) / total)
         count = total
     return np.sqrt(squares / max(count, 1))
+
+
+# An element that moves less than this share of its peers' median is one that is meant to stand still: its own
+# deviation is noise, and measured in it every touch of the world would be a leap.
+STILL_SHARE = 0.05
+
+
+def with_floor(scale: NDArray[np.float64], units: Sequence[str] | None) -> NDArray[np.float64]:
+    """Return a feature's scale (n,), no element below 5 % of the median of those that share its unit.
+
+    Elements that do not vary at all stay 0, and are not compared. Where units are not known, `scale` as it is.
+    """
+    if units is None or len(units) != scale.size:
+        return scale
+    floored = scale.copy()
+    for unit in set(units):
+        peers = np.array([other == unit for other in units]) & (scale > 0)
+        if peers.any():
+            floored[peers] = np.maximum(scale[peers], STILL_SHARE * np.median(scale[peers]))
+    return floored
 
 
 @dataclass(frozen=True, kw_only=True)

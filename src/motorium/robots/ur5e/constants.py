@@ -12,9 +12,6 @@ Sources:
 
 from __future__ import annotations
 
-ARM_XML = "ogbench/manipspace/descriptions/universal_robots_ur5e/ur5e.xml"
-GRIPPER_XML = "ogbench/manipspace/descriptions/robotiq_2f85/2f85.xml"
-
 FLANGE_SITE = "attachment_site"
 GRIPPER_PREFIX = "gripper/"
 EEF_SITE = "gripper/pinch"

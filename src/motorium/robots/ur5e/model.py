@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from motorium.robots.arm import Arm, Gripper, read_model
 from motorium.robots.ur5e import constants as c
-from motorium.sim.assets import fetch
+from motorium.sim.assets import find_wheel, model_path
 
 if TYPE_CHECKING:
     import mujoco
@@ -22,8 +22,7 @@ def make_ur5e(detail: Literal["training", "full"] = "training") -> Arm:
     Raises:
         AssetError: when the wheel cannot be had.
     """
-    root = fetch("ogbench")
-    spec, gripper = read_model(root / c.ARM_XML), read_model(root / c.GRIPPER_XML)
+    spec, gripper = read_model(model_path("ur5e")), read_model(model_path("robotiq_2f85"))
     # Global options are the scene's to set; equal ones are attached without a warning.
     gripper.option.cone, gripper.option.impratio = spec.option.cone, spec.option.impratio
     gripper.option.integrator = spec.option.integrator
@@ -53,7 +52,7 @@ def make_ur5e(detail: Literal["training", "full"] = "training") -> Arm:
             opening_m=c.OPENING_M,
             stroke_m=c.STROKE_M,
         ),
-        versions={"ogbench": "1.2.2"},
+        versions={"ogbench": find_wheel("ogbench").version},
     )
     arm.check()
     return arm

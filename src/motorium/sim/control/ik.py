@@ -48,7 +48,7 @@ class DifferentialIK:
         return self.move(q_rad, reach, pose_error(reach.X_WE, X_WT))
 
     def move(self, q_rad: Array, reach: Reach, move: Array) -> Array:
-        """As `step`, for a translation (m) and rotation vector (rad) of the end effector, world frame: `move` (B, 6)."""
+        """As `step`, for `move` (B, 6): translation (m) and rotation vector (rad) of the end effector, world frame."""
         J = reach.jacobian
         dq = _times(J.swapaxes(1, 2), _solve(_damped(J, self.damping), move))
         if self.chain.size > 6:
