@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,9 @@ Inputs = Mapping[str, Artifact | Mapping[str, Artifact]]
 
 # A page tells where its inputs come from, so that for pages the inputs' identity counts, not their content alone.
 SHOWS_PROVENANCE = ("page",)
+
+# A catalog name of a user's own, as `core.catalog` takes it.
+OWN_NAME = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,17 +69,34 @@ def derive(stage: Stage, spec: Spec, inputs: Inputs, root_seed: int, sources: So
     The seed depends on the stage's kind of work, not on its place in a recipe: two entries that differ in
     their data only are given the same one, which is what makes an ablation fair.
     """
+    plain = spec.to_plain()
     return Derivation(
         stage=stage.name,
         version=stage.version,
         kind=stage.kind,
-        spec=spec.to_plain(),
+        spec=plain,
         spec_digest=spec.digest(),
         inputs={port: _record(value) for port, value in sorted(inputs.items())},
-        sources=sources.of([*stage.modules, stage.run.__module__]),
+        sources=sources.of([*stage.modules, stage.run.__module__, *own_modules(plain)]),
         root_seed=root_seed,
         seed=derive_seed(root_seed, "stage", stage.name),
     )
+
+
+def own_modules(value: Any) -> set[str]:
+    """Return the modules of the `module:attribute` names in a spec's plain data, as far as they can be found."""
+    if isinstance(value, Mapping):
+        return set().union(*(own_modules(item) for item in value.values()))
+    if isinstance(value, (list, tuple)):
+        return set().union(*(own_modules(item) for item in value))
+    named = OWN_NAME.fullmatch(value) if isinstance(value, str) else None
+    if named is None:
+        return set()
+    try:
+        found = importlib.util.find_spec(named[1])
+    except (ImportError, ValueError):
+        return set()  # the stage that imports it says so
+    return {named[1]} if found is not None and found.has_location else set()
 
 
 def _record(value: Artifact | Mapping[str, Artifact]) -> dict[str, Any]:

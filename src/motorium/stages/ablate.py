@@ -7,6 +7,7 @@ from typing import Any
 
 from motorium.evaluate.ablation import AblationSpec
 from motorium.flow.stage import Context, Port, Result, Stage
+from motorium.stages.wording import p_text, percent
 
 
 def run(spec: AblationSpec, inputs: Mapping[str, Any], context: Context) -> Result:
@@ -36,7 +37,7 @@ def run(spec: AblationSpec, inputs: Mapping[str, Any], context: Context) -> Resu
     write_report(context.output, report, {arm.name: arm.rollout for arm in arms})
     control = ablation.arms[0]
     parts = [
-        f"{control.name} {control.success.value:.1%} → {one.candidate} {one.candidate_success.value:.1%} "
+        f"{control.name} {percent(control.success.value)} → {one.candidate} {percent(one.candidate_success.value)} "
         f"({one.verdict}, paired, {p_text(one.p_value)})"
         for one in ablation.comparisons
     ]
@@ -46,11 +47,6 @@ def run(spec: AblationSpec, inputs: Mapping[str, Any], context: Context) -> Resu
         "exit_code": max(one.exit_code for one in ablation.comparisons),
     }
     return Result(summary="; ".join(parts), metrics=metrics)
-
-
-def p_text(p: float) -> str:
-    """Return a p-value as papers print it."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 STAGE = Stage(

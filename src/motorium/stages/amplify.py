@@ -9,6 +9,7 @@ from pydantic import Field
 
 from motorium.core.errors import DataError
 from motorium.flow.stage import Context, Port, Result, Stage
+from motorium.stages.wording import percent
 from motorium.stages.worlds import WORLD_MODULES, WorldSpec, world_of
 from motorium.synth.amplify_spec import AmplifySpec
 
@@ -71,7 +72,7 @@ def run(spec: AmplifyStageSpec, inputs: Mapping[str, Any], context: Context) -> 
     env.close()
     estimate = proportion(metrics["successes"], metrics["attempts"])
     metrics["yield"] = estimate.to_plain()
-    summary = f"{metrics['successes']:,} of {metrics['attempts']:,} attempts succeeded ({estimate.value:.1%})"
+    summary = f"{metrics['successes']:,} of {metrics['attempts']:,} attempts succeeded ({percent(estimate.value)})"
     return Result(summary=summary, metrics=metrics)
 
 

@@ -16,6 +16,7 @@ class PageSpec(Spec):
 
     title: str = Field("A run", description="heading of the page")
     subtitle: str = Field("", description="one sentence under it")
+    command: str = Field("", description="command line that runs the whole recipe")
     clips: int = Field(3, ge=0, description="episodes to show of each dataset that has pictures")
 
 
@@ -39,11 +40,12 @@ def collect(spec: PageSpec, artifacts: Mapping[str, Artifact]):
     from motorium.stages import page_data, page_results
 
     parts: dict[str, list] = {}
+    arms = page_results.arm_names(artifacts)
     for name, artifact in artifacts.items():
         for found in (
             page_data.of_dataset(name, artifact, artifacts, spec.clips) if artifact.kind == "dataset" else {},
             page_results.of_policy(name, artifact) if artifact.kind == "policy" else {},
-            page_results.of_report(name, artifact) if artifact.kind == "report" else {},
+            page_results.of_report(name, artifact, arms) if artifact.kind == "report" else {},
             page_results.of_bundle(name, artifact) if artifact.kind == "bundle" else {},
         ):
             for part, items in found.items():
@@ -51,6 +53,7 @@ def collect(spec: PageSpec, artifacts: Mapping[str, Artifact]):
     return Page(
         title=spec.title,
         subtitle=spec.subtitle,
+        command=spec.command,
         stages=tuple(page_results.stage_row(name, artifact) for name, artifact in artifacts.items()),
         lineage=page_results.lineage(artifacts),
         **{
@@ -66,6 +69,12 @@ STAGE = Stage(
     kind="page",
     spec=PageSpec,
     ports={"artifacts": Port(kind="any", many=True)},
-    modules=("motorium.stages.page", "motorium.stages.page_data", "motorium.stages.page_results", "motorium.report"),
+    modules=(
+        "motorium.stages.page",
+        "motorium.stages.page_data",
+        "motorium.stages.page_results",
+        "motorium.evaluate.report",
+        "motorium.report",
+    ),
     run=run,
 )

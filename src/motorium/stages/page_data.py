@@ -14,6 +14,7 @@ from motorium.data.dataset import Dataset, open_dataset
 from motorium.data.video_write import PROFILES, encode
 from motorium.flow.stage import Artifact
 from motorium.report.content import Curation, CurationRow, Facts, Headline, Media
+from motorium.stages.wording import percent
 
 # A page is to be read, not archived: pictures are thinned to about this many pixels and frames a second.
 CLIP_WIDTH, CLIP_FPS, CLIP_S = 320, 15, 20
@@ -59,8 +60,9 @@ def _missing(metrics: Mapping[str, Any]) -> list[str]:
 
 def _yield(metrics: Mapping[str, Any]) -> Headline:
     made = metrics["yield"]
-    detail = f"{metrics['successes']:,} of {metrics['attempts']:,} attempts [{made['low']:.1%}, {made['high']:.1%}]"
-    return Headline(label="amplification yield", value=f"{made['value']:.1%}", detail=detail)
+    bounds = f"[{100 * made['low']:.1f}, {100 * made['high']:.1f}]"
+    detail = f"{bounds}, {metrics['successes']:,} of {metrics['attempts']:,} attempts"
+    return Headline(label="amplification yield", value=percent(made["value"]), detail=detail)
 
 
 def _yield_notes(metrics: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from motorium.evaluate.report import ArmReport, Report, read_report
 from motorium.flow.stage import Artifact
 from motorium.learn.description import FILE, read_json
 from motorium.report import content
+from motorium.stages.wording import percent
 
 CURVE = "training.json"
 TONES = {"improved": "good", "held": "plain", "regressed": "bad", "underpowered": "warn", "beats both": "good"}
@@ -82,7 +83,18 @@ def of_bundle(name: str, artifact: Artifact) -> dict[str, list]:
     return {"facts": [content.Facts(title=f"bundle {name}", rows=rows)]}
 
 
-def of_report(name: str, artifact: Artifact) -> dict[str, list]:
+def arm_names(artifacts: Mapping[str, Artifact]) -> dict[str, tuple[str, bool]]:
+    """Return {id of an evaluation: (name of its arm, whether it is the control)}, as the ablations among them say."""
+    names = {}
+    for artifact in artifacts.values():
+        if artifact.manifest["stage"] == "ablate":
+            control = read_report(artifact.path).ablation.arms[0].name
+            for arm, entry in artifact.manifest["inputs"]["reports"].items():
+                names[entry["id"]] = (arm, arm == control)
+    return names
+
+
+def of_report(name: str, artifact: Artifact, arms: Mapping[str, tuple[str, bool]]) -> dict[str, list]:
     """Return what an evaluation, an ablation or an open-loop evaluation says."""
     if not (artifact.path / "report.json").is_file():
         return {}
@@ -94,7 +106,7 @@ def of_report(name: str, artifact: Artifact) -> dict[str, list]:
     }
     parts: dict[str, list] = {"facts": [content.Facts(title=f"report {name}", rows=facts)]}
     if report.kind == "evaluation":
-        parts |= _evaluation(name, artifact, report)
+        parts |= _evaluation(*arms.get(artifact.id, (name, False)), artifact, report)
     if report.kind == "ablation":
         parts["comparisons"] = [_comparison(one) for one in report.comparisons]
         parts["verdicts"] = [_verdict(one) for one in report.comparisons]
@@ -107,16 +119,26 @@ def of_report(name: str, artifact: Artifact) -> dict[str, list]:
 def interval(estimate: Estimate) -> content.Interval:
     """Return an estimate as the page shows it."""
     fields = ("value", "low", "high", "n", "level", "unit", "method")
-    return content.Interval(**{field: getattr(estimate, field) for field in fields})
+    values = {field: getattr(estimate, field) for field in fields}
+    return content.Interval(**{**values, "method": method_text(estimate.method)})
 
 
-def _evaluation(name: str, artifact: Artifact, report: Report) -> dict[str, list]:
+def method_text(method: str) -> str:
+    """Return the name of an interval's method as it is written in text."""
+    return "Wilson" if method == "wilson" else method
+
+
+def _evaluation(name: str, control: bool, artifact: Artifact, report: Report) -> dict[str, list]:
     arm = report.arms[0]
     data = artifact.manifest["inputs"]["policy"]["ref"]
     return {
-        "success": [content.SuccessRow(name=name, success=interval(arm.success), seeds=arm.seeds, detail=data)],
+        "success": [
+            content.SuccessRow(
+                name=name, success=interval(arm.success), control=control, seeds=arm.seeds, detail=f"policy {data}"
+            )
+        ],
         "headlines": [
-            content.Headline(label=f"success, {name}", value=f"{arm.success.value:.1%}", detail=_range(arm.success))
+            content.Headline(label=f"success, {name}", value=percent(arm.success.value), detail=_range(arm.success))
         ],
         "breakdowns": [_breakdown(name, one) for one in arm.by_factor],
         "failures": [
@@ -136,7 +158,7 @@ def _evaluation(name: str, artifact: Artifact, report: Report) -> dict[str, list
 
 
 def _range(estimate: Estimate) -> str:
-    return f"[{estimate.low:.1%}, {estimate.high:.1%}], n = {estimate.n}, {estimate.method}"
+    return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}], n = {estimate.n}, {method_text(estimate.method)}"
 
 
 def _breakdown(arm: str, made: Any) -> content.Breakdown:
@@ -172,9 +194,14 @@ def _comparison(one: Comparison) -> content.ComparisonRow:
         verdict=one.verdict,
         difference=interval(one.difference),
         p_value=one.p_value,
-        detail=one.text,
+        detail=_test_text(one),
         tone=TONES.get(one.verdict, "plain"),
     )
+
+
+def _test_text(one: Comparison) -> str:
+    counts = f", {one.wins} won, {one.losses} lost of {one.difference.n}" if one.wins is not None else ""
+    return f"{one.test}, {one.pairing}{counts}"
 
 
 def _verdict(one: Comparison) -> content.Verdict:

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from motorium.core.errors import ConventionError
 from motorium.core.spec import Spec
+from motorium.flow.derivation import own_modules
+from motorium.flow.digests import Sources
 
 # Sources whose change may change what happens in a simulated world.
 WORLD_MODULES = (
@@ -36,8 +38,14 @@ def open_world(task: str, options: Mapping[str, Any], num_envs: int, threads: in
 
 
 def world_conventions(task: str, options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the entries that name a world in a dataset's or a policy's conventions."""
-    return {"task": task, "task_options": json.dumps(dict(options), sort_keys=True)}
+    """Return the entries that name a world in a dataset's or a policy's conventions.
+
+    A task of the user's own comes with a digest of its module, so that what is made from its data is made again
+    when the task changes.
+    """
+    named = {"task": task, "task_options": json.dumps(dict(options), sort_keys=True)}
+    sources = Sources().of(own_modules([task, dict(options)]))
+    return named | {f"source.{module}": source["digest"][:16] for module, source in sources.items()}
 
 
 def world_of(spec: WorldSpec, conventions: Mapping[str, str], where: str) -> tuple[str, dict[str, Any]]:
