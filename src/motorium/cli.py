@@ -20,6 +20,7 @@ COMMANDS = {
     "gc": ("motorium.commands.gc", "delete what is no longer used"),
     "serve": ("motorium.commands.serve", "serve a policy bundle over WebSocket"),
     "replay": ("motorium.commands.replay", "play recorded episodes back in simulation"),
+    "bench": ("motorium.commands.bench", "run the benchmarks of a checkout"),
     "doctor": ("motorium.commands.doctor", "check this machine and say what is missing"),
 }
 BAD_INPUT, STOPPED = 2, 130
@@ -48,6 +49,9 @@ def main(argv: list[str] | None = None) -> int:
         # Whoever read our output has gone (`| head`); Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a file that may not be read, a folder that may not be written
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
 
 
 def _top(argv: list[str]) -> int:

@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
     from motorium.stages.worlds import WorldSpec, open_world, world_of
 
     seeds = [int(seed) for seed in parse_seeds(args.seeds)]
+    if not seeds:
+        raise SpecError("no seed is named", where="--seeds", got=repr(args.seeds), expected="10017,10020-10022")
     folder, kind = find(args)
     policy = load(folder, kind)
     world = WorldSpec.parse({"task": args.task, "options": read_options(args.options)}, where="replay")
@@ -64,9 +66,11 @@ def find(args: argparse.Namespace) -> tuple[Path, str]:
         return folder, "bundle" if (folder / "bundle.json").is_file() else "policy"
     from motorium.flow.refs import resolve_ref
 
-    artifact = resolve_ref(open_store(args), args.policy)
+    store = open_store(args)
+    artifact = resolve_ref(store, args.policy)
     if artifact.kind not in ("policy", "bundle"):
         raise SpecError("this cannot act", where=args.policy, got=artifact.kind, expected="a policy or a bundle")
+    store.check(artifact)
     return artifact.path, artifact.kind
 
 

@@ -59,7 +59,7 @@ def finish(runner: Runner) -> int:
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)
         code = STOPPED
-    except MotoriumError as error:
+    except (MotoriumError, OSError) as error:
         print(f"error: {_failed(runner)}{error}", file=sys.stderr)
         code = BAD_INPUT
     except Exception:

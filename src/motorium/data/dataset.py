@@ -283,7 +283,7 @@ def open_dataset(path: str | Path, *, nonfinite: OnFault = "error", times: OnFau
         raise DataError(
             "this is no dataset that can be read",
             where=root,
-            got=f"codebase_version {version!r}" if version else f"no {INFO_PATH}",
+            got=f"codebase_version {version!r}, and no list of episodes" if version else f"no {INFO_PATH}",
             expected="LeRobot v3.0 (meta/episodes/) or v2.1 (meta/episodes.jsonl)",
         )
     contents = FORMATS.load(found[0]).read(root)

@@ -84,9 +84,9 @@ def safe_relative(path: str, where: object) -> str:
     return path
 
 
-def numbered_files(root: Path, template: str) -> list[tuple[tuple[int, ...], Path]]:
+def numbered_files(root: Path, template: str, where: object = INFO_PATH) -> list[tuple[tuple[int, ...], Path]]:
     """Return the existing files that match a template of numbers, with these numbers, in their order."""
-    safe_relative(_FIELD.sub("0", template), INFO_PATH)
+    safe_relative(_FIELD.sub("0", template), where)
     pattern = re.compile(
         "".join(
             re.escape(part) if i % 3 == 0 else (r"(\d+)" if i % 3 == 1 else "")

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import SpecError
 
+# Each is an episode; the text may come from a stranger's policy and must not ask for all memory there is.
+MOST_SEEDS = 10_000_000
+
 
 def format_seeds(seeds: Iterable[int]) -> str:
     """Return the distinct seeds in ascending order, runs as `first-last`; `parse_seeds` reverses it."""
@@ -35,6 +38,8 @@ def parse_seeds(text: str) -> NDArray[np.int64]:
             raise SpecError("seeds are numbers and ranges", got=part, expected="for example 10000-10511,20000")
         if dash and int(last) < int(first):
             raise SpecError("a range of seeds runs backwards", got=part, nearest=f"{last}-{first}")
+        if dash and int(last) - int(first) >= MOST_SEEDS:
+            raise SpecError("a range of seeds is too long", got=part, expected=f"at most {MOST_SEEDS:,} seeds")
         seeds.extend(range(int(first), int(last or first) + 1))
     if len(set(seeds)) != len(seeds):
         raise SpecError("a seed is named twice", got=text, expected="every seed once")

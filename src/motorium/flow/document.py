@@ -61,7 +61,10 @@ def read_document(text: str, name: str = "recipe") -> Document:
     """
     if OPEN in text or CLOSE in text:
         raise SpecError("the text holds characters of the private use area", where=name, remedy="remove them")
-    loader = _Loader(VARIABLE.sub(lambda found: f"{OPEN}{found[1]}{CLOSE}", text))
+    try:
+        loader = _Loader(VARIABLE.sub(lambda found: f"{OPEN}{found[1]}{CLOSE}", text))
+    except yaml.YAMLError as error:  # a character that no YAML file may hold
+        raise SpecError("this is not valid YAML", where=name, got=str(error).splitlines()[0]) from None
     loader.name = name
     lines: dict[Path, int] = {}
     try:

@@ -33,8 +33,8 @@ LOCAL_DISKS = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay"
 BUSY_S = 60.0
 
 
-class Corrupt(Exception):
-    """The index file is not a database, or a damaged one: it is to be rebuilt."""
+class Corrupt(StoreError):
+    """The index file is not a database, or a damaged one: it is rebuilt when the store is opened."""
 
 
 class Index:
@@ -43,6 +43,17 @@ class Index:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._wal = wal_is_safe(path.parent)
+
+    def check(self) -> None:
+        """Look whether the file is a sound database.
+
+        Raises:
+            Corrupt: when it is not.
+        """
+        with self.read() as connection:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                raise self._corrupt(found)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -101,9 +112,17 @@ class Index:
                 expected=f"other processes to let go of it within {BUSY_S:.0f} s",
                 remedy="see what else uses this store",
             )
-        if isinstance(error, sqlite3.OperationalError):
+        if isinstance(error, sqlite3.OperationalError) and "UTF-8" not in text:
             return StoreError("the store's index cannot be used", where=self.path, got=text)
-        return Corrupt(text) if isinstance(error, sqlite3.DatabaseError) else error
+        return self._corrupt(text) if isinstance(error, sqlite3.DatabaseError) else error
+
+    def _corrupt(self, got: str) -> Corrupt:
+        return Corrupt(
+            "the store's index is damaged",
+            where=self.path,
+            got=got,
+            remedy="delete it: it is built anew from the artifacts, and none is lost",
+        )
 
     def known_files(self, under: str) -> Mapping[str, tuple[Seen, str]]:
         """See `digests.DigestCache`."""

@@ -22,6 +22,13 @@ from motorium.flow.stage import Artifact
 
 NAME = "manifest.json"
 SCHEMA = "motorium-artifact/1"
+# What is read from a manifest without a second look.
+KEYS = {
+    **dict.fromkeys(("kind", "id", "key", "content", "stage", "summary", "command"), str),
+    **dict.fromkeys(("spec", "inputs", "metrics", "sources"), dict),
+    **{"files": list, "created": (int, float)},
+}
+REMEDY = "make the artifact again: `motorium run ... --force STAGE`"
 VERSIONED = ("numpy", "mujoco", "mujoco-warp", "torch", "pyarrow", "av", "onnx", "onnxruntime")
 
 
@@ -85,17 +92,25 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise StoreError("an artifact has no manifest", where=path, remedy="run `motorium verify`") from error
+        raise StoreError("an artifact has no manifest", where=path, remedy=REMEDY) from error
     except ValueError as error:
         raise StoreError(
             "an artifact's manifest is damaged",
             where=path,
             got=str(error),
-            remedy="make the artifact again: `motorium run ... --force STAGE`",
+            remedy=REMEDY,
         ) from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
         got = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
         raise StoreError("an artifact's manifest is not one", where=path, got=got, expected=f"schema {SCHEMA}")
+    for key, kinds in KEYS.items():
+        if not isinstance(manifest.get(key), kinds):
+            raise StoreError(
+                f"an artifact's manifest is damaged: '{key}' is not what it should be",
+                where=path,
+                got=repr(manifest.get(key)),
+                remedy=REMEDY,
+            )
     return manifest
 
 

@@ -186,11 +186,12 @@ class _Connector:
             artifact = resolve_ref(self.store, value)
             return self._fits(port, what, artifact, artifact.kind, where)
         path_like = "/" in value or value.startswith((".", "~"))
+        what = "file or folder" if path_like else "stage, file or folder"
         raise SpecError(
-            f"there is no file or folder '{value}'" if path_like else f"there is no stage '{value}' in this recipe",
+            f"there is no {what} '{value}'",
             where=where,
             expected=f"one of: {', '.join(self.stages)}; or an artifact (`dataset/3f2a`), or a path that exists",
-            nearest=nearest(value, self.stages),
+            nearest=_nearest_path(value) or nearest(value, self.stages),
         )
 
     def _fits(self, port: str, what: Port, source: Source, kind: str, where: str) -> Source:
@@ -203,6 +204,14 @@ class _Connector:
                 nearest=next((name for name, stage in self.stages.items() if stage.kind == what.kind), None),
             )
         return source
+
+
+def _nearest_path(value: str) -> str | None:
+    path = Path(value).expanduser()
+    if not path.parent.is_dir():
+        return None
+    near = nearest(path.name, [item.name for item in path.parent.iterdir()])
+    return near and str(path.parent / near)
 
 
 def _fix_externals(steps: Mapping[str, Step], store: Store) -> None:

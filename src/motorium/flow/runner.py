@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from motorium.core.catalog import Catalog
-from motorium.core.errors import MotoriumError, SpecError, nearest
+from motorium.core.errors import MotoriumError, SpecError, StoreError, nearest
 from motorium.core.spec import Spec
 from motorium.flow import files, runs
 from motorium.flow.bars import Console, duration
@@ -203,7 +203,8 @@ class Runner:
             for step in self._steps:
                 inputs = with_inputs(step, {**self._made, **found})
                 if inputs is not None and step.name not in self._force:
-                    artifact = self._store.find(self._derive(step, inputs).key)
+                    with _naming(step):
+                        artifact = self._store.find(self._derive(step, inputs).key)
                     if artifact is not None:
                         found[step.name] = artifact
             if not found or not owner.pin(found.values()):
@@ -213,7 +214,8 @@ class Runner:
                 self._cached(step, found[step.name], 0.0)
 
     def _cached(self, step: Step, artifact: Artifact, seconds: float) -> None:
-        self._store.check(artifact)
+        with _naming(step):
+            self._store.check(artifact)
         self._made[step.name] = artifact
         self._outcome(step, runs.CACHED, artifact, seconds)
 
@@ -288,6 +290,7 @@ class Runner:
             with contextlib.suppress(OSError):
                 metrics.close()
             files.remove_tree(output)
+            self._store.tidy_scratch(derivation.key)
 
     # -- small things ---------------------------------------------------------------------------------------
 
@@ -319,3 +322,14 @@ class Runner:
 
     def _status(self, state: str, code: int | None = None) -> None:
         self._folder.status(state, self.run.outcomes, code)
+
+
+@contextlib.contextmanager
+def _naming(step: Step) -> Iterator[None]:
+    """Let the error of a corrupt artifact name the entry that makes it again."""
+    try:
+        yield
+    except StoreError as error:
+        if error.details["remedy"] is not None and "--force" in error.details["remedy"]:
+            error.details["remedy"] = f"make it again: the same command with --force {step.name}"
+        raise

@@ -63,11 +63,19 @@ class Store:
                 where=self.root.absolute(),
                 remedy="run a recipe first, or name the store with --store or MOTORIUM_STORE",
             )
-        with files.disk_errors(self.root):
-            for name in FOLDERS:
-                (self.root / name).mkdir(parents=True, exist_ok=True)
-            if not (self.root / ".gitignore").exists():
-                files.write_atomic(self.root / ".gitignore", b"*\n", durable=False)
+        try:
+            with files.disk_errors(self.root):
+                for name in FOLDERS:
+                    (self.root / name).mkdir(parents=True, exist_ok=True)
+                if not (self.root / ".gitignore").exists():
+                    files.write_atomic(self.root / ".gitignore", b"*\n", durable=False)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StoreError(
+                "a store is a folder, and something else is in its place",
+                where=self.root.absolute(),
+                got=str(error),
+                remedy="move that file away, or choose another store with --store",
+            ) from None
         self.index = index.Index(self.root / "index.sqlite")
         self._open_index()
 
@@ -162,7 +170,7 @@ class Store:
                 where=artifact.path,
                 got=f"{len(problems)} bad of {len(artifact.manifest['files'])} files",
                 expected="the files as they were committed",
-                remedy=f"make it again: `motorium run ... --force STAGE` (stage '{artifact.manifest['stage']}')",
+                remedy=f"make it again: {artifact.manifest['command']} --force",
             )
 
     def problems(self, artifact: Artifact, *, thorough: bool = True) -> list[str]:
@@ -202,6 +210,14 @@ class Store:
         with files.disk_errors(self.root):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def tidy_scratch(self, key: str) -> None:
+        """Delete a derivation's scratch folder if nothing was left in it to go on from."""
+        folder = self.root / "scratch" / key
+        with contextlib.suppress(OSError):
+            for inner in folder.iterdir():
+                inner.rmdir()
+            folder.rmdir()
 
     def commit(self, draft: Draft, owner: str) -> Artifact:
         """Move a draft into the store: files and folders on disk first, the index row last.
@@ -284,15 +300,18 @@ class Store:
     # -- the index ----------------------------------------------------------------------------------------
 
     def _open_index(self) -> None:
+        fresh = not self.index.path.is_file() or not self.index.path.stat().st_size
         try:
-            with self.index.read():
-                return
+            self.index.check()
+            if fresh:
+                self.adopt()  # somebody deleted the index: what is in the folders is still there
+            return
         except index.Corrupt:
             pass
         with self._alone():
             try:
-                with self.index.read():
-                    return  # another process was quicker
+                self.index.check()
+                return  # another process was quicker
             except index.Corrupt:
                 aside = self.index.path.with_name(f"index.damaged-{int(time.time())}.sqlite")
                 files.rename(self.index.path, aside)

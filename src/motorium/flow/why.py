@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from motorium.core.catalog import Catalog
-from motorium.core.errors import SpecError, nearest
+from motorium.core.errors import SpecError, StoreError, nearest
 from motorium.flow.compare import Difference, derivation_changes
 from motorium.flow.derivation import derive
 from motorium.flow.digests import Sources
@@ -89,7 +89,10 @@ def _explain(
     for row in store.rows(step.stage.kind):
         if row["stage"] != step.stage.name:
             continue
-        earlier = store.load(row["kind"], row["id"])
+        try:
+            earlier = store.load(row["kind"], row["id"])
+        except StoreError:
+            continue  # a damaged manifest explains nothing; `motorium verify` names it
         different = derivation_changes(earlier.manifest, plain)
         if inputs is None:
             different = [change for change in different if change.part != "input"]

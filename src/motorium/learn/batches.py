@@ -39,7 +39,8 @@ class Sampler:
         self._net, self._windows = net, windows
         keys = net.description.inputs
         self._observations = torch.from_numpy(np.concatenate([data.observations[key] for key in keys], axis=1))
-        self._actions = torch.from_numpy(data.actions)
+        # A copy: the columns of a dataset are read-only, which torch does not know.
+        self._actions = torch.tensor(data.actions)
 
     def raw(self, rows: NDArray) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor, NDArray]:
         """Return observation (B, n, D), last command (B, A), known (B, 1), actions (B, H, A), real (B, H)."""

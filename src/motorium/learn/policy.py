@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from motorium.core.errors import StoreError
+from motorium.core.errors import CatalogError, StoreError
 from motorium.core.hashing import digest, file_digest
 from motorium.learn.description import FILE, WEIGHTS, PolicyDescription, read_json, write_json
 from motorium.learn.policies import POLICIES
@@ -26,7 +26,14 @@ BLOCK = 64
 
 def build(description: PolicyDescription) -> ChunkNet:
     """Return the network that `description` asks for, with untrained weights."""
-    return POLICIES.load(description.kind)(description)
+    kind = POLICIES.load(description.kind)
+    if not (isinstance(kind, type) and issubclass(kind, ChunkNet)):
+        # The name may come from a stranger's policy.json: nothing but a network is called.
+        raise CatalogError(f"'{description.kind}' is no policy", got=kind, expected="a subclass of ChunkNet")
+    try:
+        return kind(description)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError("the policy's description does not describe a network", got=repr(error)) from error
 
 
 def save_policy(folder: Path, net: ChunkNet, description: PolicyDescription) -> None:

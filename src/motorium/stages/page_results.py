@@ -133,9 +133,7 @@ def _evaluation(name: str, control: bool, artifact: Artifact, report: Report) ->
     data = artifact.manifest["inputs"]["policy"]["ref"]
     return {
         "success": [
-            content.SuccessRow(
-                name=name, success=interval(arm.success), control=control, seeds=arm.seeds, detail=f"policy {data}"
-            )
+            content.SuccessRow(name=name, success=interval(arm.success), control=control, seeds=arm.seeds, detail=data)
         ],
         "headlines": [
             content.Headline(label=f"success, {name}", value=percent(arm.success.value), detail=_range(arm.success))

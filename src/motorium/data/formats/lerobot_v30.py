@@ -40,7 +40,7 @@ class LeRobotV30:
             raise DataError("the table of episodes is missing", where=root / "meta/episodes", expected="parquet files")
         rows = [row for table in tables for row in _rows(table, root)]
         episodes = [_entry(root, info, row) for row in rows]
-        data_files = [path for _, path in numbered_files(root, info.data_path)]
+        data_files = [path for _, path in numbered_files(root, info.data_path, root / INFO_PATH)]
         _check_files(root, info, rows, data_files)
         return Contents(
             info=info,
