@@ -125,9 +125,7 @@ def _check_steps(root: Path, index: RowIndex) -> None:
 def _check_times(root: Path, index: RowIndex, fps: float, times: OnFault) -> None:
     stamps = index.columns["timestamp"]
     expected = _steps(index) / fps
-    # Stamps are float32: their own rounding grows with time and is no fault of the recording.
-    allowed = TOLERANCE_S + np.spacing(np.abs(stamps)).astype(np.float64)
-    wrong = np.flatnonzero(~(np.abs(stamps - expected) <= allowed))
+    wrong = off_grid(stamps, expected)
     if not len(wrong):
         return
     row = int(wrong[0])
@@ -142,6 +140,13 @@ def _check_times(root: Path, index: RowIndex, fps: float, times: OnFault) -> Non
         raise error
     details = error.details
     index.problems.append(f"{error.what}: {details['where']}: {details['got']} instead of {details['expected']}")
+
+
+def off_grid(stamps: NDArray[np.float32], expected: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the rows whose time (N,) s is not the `expected` one (N,) s; a time that is no number is not."""
+    # Stamps are float32: their own rounding grows with time and is no fault of the recording.
+    allowed = TOLERANCE_S + np.spacing(np.abs(stamps)).astype(np.float64)
+    return np.flatnonzero(~(np.abs(stamps - expected) <= allowed))
 
 
 def _check_tasks(root: Path, index: RowIndex, contents: Contents) -> None:

@@ -53,6 +53,14 @@ def run(spec: CurateSpec, inputs: Mapping[str, Any], context: Context) -> Result
             expected="at least one",
             remedy="look at the reasons; change `limits` or `strict` if they are too narrow",
         )
+    if spec.held_out > 0 and len(kept) < 2:
+        raise DataError(
+            "no episode can be held out: only one is left to train on",
+            where=str(folder),
+            got=f"{len(kept)} of {source.num_episodes} episodes kept {curation.reasons() or ''}".strip(),
+            expected="two at least",
+            remedy="record more, or set held_out to 0 and do without a test",
+        )
     described = copy_spec(source, episodes=kept).replace(durable=False)
     bar = context.progress(len(kept), unit="episode", label="copy")
     with DatasetWriter(context.output, spec=described) as writer:

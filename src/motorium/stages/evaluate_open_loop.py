@@ -55,6 +55,7 @@ def run(spec: EvaluateOpenLoopSpec, inputs: Mapping[str, Any], context: Context)
     top = scored.headline
     metrics = {
         "verdict": scored.verdict,
+        "exit_code": scored.exit_code,
         "episodes": len(scored.episodes),
         "predictions": scored.predictions,
         **{name: getattr(top, name).to_plain() for name in ("policy", "hold", "mean", "gain_hold", "gain_mean")},

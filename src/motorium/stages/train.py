@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from motorium.core.errors import DataError
 from motorium.flow.stage import Context, Port, Result, Stage
 from motorium.learn.spec import TrainSpec
 
@@ -49,6 +50,13 @@ def read_training_data(folder: Any, keys: tuple[str, ...]):
     from motorium.stages.splits import read_split
 
     dataset = open_dataset(folder)
+    if "action" not in dataset.features:
+        raise DataError(
+            "the dataset has no 'action' to learn",
+            where=folder,
+            got=f"features {', '.join(dataset.features)}",
+            expected="a feature named 'action': the command given at each step",
+        )
     chosen = np.asarray(read_split(dataset.root, "train", dataset.num_episodes), np.int64)
     observations = keys or tuple(
         key
