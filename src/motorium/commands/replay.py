@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from motorium.evaluate.rollout import rollout
     from motorium.evaluate.seeds import parse_seeds
     from motorium.flow.bars import Console
-    from motorium.stages.evaluate import load
+    from motorium.stages.acting import load
     from motorium.stages.filming import FilmSpec, film, record_of
     from motorium.stages.worlds import WorldSpec, open_world, world_of
 

@@ -16,7 +16,7 @@ class Difference:
     """One field that differs; `before` or `after` is `-` where the field is not there.
 
     Attributes:
-        part: `spec`, `input`, `module`, `seed`, `version`, `stage` or `metrics`.
+        part: `spec`, `input`, `module`, `package`, `file`, `seed`, `version`, `stage` or `metrics`.
     """
 
     part: str
@@ -57,7 +57,7 @@ def changed_fields(part: str, before: Mapping[str, Any], after: Mapping[str, Any
 
 
 def derivation_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
-    """Return in what two derivations (or manifests) differ: version, seed, spec, inputs, modules."""
+    """Return in what two derivations (or manifests) differ: version, seed, spec, inputs, packages, files, modules."""
     changes = [
         Difference(part=part, field=part, before=before[part], after=after[part])
         for part in ("stage", "version")
@@ -72,7 +72,24 @@ def derivation_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> l
     changes += changed_fields("spec", before["spec"], after["spec"])
     # What of an input counts depends on the kind, see `derivation`.
     counted = "id" if after["kind"] in SHOWS_PROVENANCE else "content"
-    return changes + _inputs(before["inputs"], after["inputs"], counted) + _modules(before["sources"], after["sources"])
+    changes += _inputs(before["inputs"], after["inputs"], counted)
+    for part, field in (("package", "versions"), ("file", "named_files")):
+        # What an earlier Motorium made does not say them.
+        changes += _entries(part, before.get(field, {}), after.get(field, {}))
+    return changes + _modules(before["sources"], after["sources"])
+
+
+def _entries(part: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
+    """As `changed_fields`, of names that may hold dots; digests are cut."""
+    return [
+        Difference(part=part, field=name, before=_shown(was), after=_shown(now))
+        for name in dict.fromkeys([*before, *after])
+        if (was := before.get(name, MISSING)) != (now := after.get(name, MISSING))
+    ]
+
+
+def _shown(value: str | None) -> str:
+    return MISSING if value is None else value[:12] if len(value) == 64 else value
 
 
 def _inputs(before: Mapping[str, Any], after: Mapping[str, Any], counted: str) -> list[Difference]:

@@ -11,6 +11,7 @@ from typing import Any
 from motorium.core.hashing import digest
 from motorium.core.random import derive_seed
 from motorium.core.spec import Spec
+from motorium.flow import digests
 from motorium.flow.digests import Sources
 from motorium.flow.stage import Artifact, Stage
 
@@ -32,6 +33,8 @@ class Derivation:
         spec: plain fields; `spec_digest` also covers the spec's class.
         inputs: {port: record} or {port: {name: record}}, in order; a record is {id, content, ref, external?}.
         sources: {module: {digest, files}}, see `digests.Sources`.
+        versions: {distribution: version, or None where it is not installed}.
+        named_files: {path: digest} of files outside the store that the spec names.
         root_seed: the recipe's (or the entry's own).
         seed: what the stage is given.
     """
@@ -43,6 +46,8 @@ class Derivation:
     spec_digest: str
     inputs: Mapping[str, Any]
     sources: Mapping[str, Any]
+    versions: Mapping[str, str | None]
+    named_files: Mapping[str, str]
     root_seed: int
     seed: int
 
@@ -58,6 +63,8 @@ class Derivation:
                 "spec": self.spec_digest,
                 "inputs": {port: _counted(value, counted) for port, value in self.inputs.items()},
                 "sources": {module: source["digest"] for module, source in self.sources.items()},
+                "versions": self.versions,
+                "named_files": self.named_files,
                 "seed": self.seed,
             },
         )
@@ -78,6 +85,8 @@ def derive(stage: Stage, spec: Spec, inputs: Inputs, root_seed: int, sources: So
         spec_digest=spec.digest(),
         inputs={port: _record(value) for port, value in sorted(inputs.items())},
         sources=sources.of([*stage.modules, stage.run.__module__, *own_modules(plain)]),
+        versions={name: digests.installed(name) for name in sorted(stage.distributions)},
+        named_files=sources.named(stage.files(spec)),
         root_seed=root_seed,
         seed=derive_seed(root_seed, "stage", stage.name),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import importlib.util
 import os
 import stat
@@ -140,6 +142,15 @@ def content_digest(entries: Iterable[FileEntry]) -> str:
     return digest("content", sorted([entry.path, entry.size, entry.sha256] for entry in entries))
 
 
+@functools.cache
+def installed(distribution: str) -> str | None:
+    """Return the version of an installed package; None where it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 class Sources:
     """Digests of the source of modules as it was when first asked for: what a run imports is that of its start."""
 
@@ -158,6 +169,10 @@ class Sources:
         for module in set(modules) - self._modules.keys():
             self._modules[module] = self._read(module)
         return {module: self._modules[module] for module in sorted(set(modules))}
+
+    def named(self, paths: Iterable[Path]) -> dict[str, str]:
+        """Return {path as it is named: digest} of files outside the store."""
+        return {str(path): self._file(path) for path in sorted(paths)}
 
     def changed(self, modules: Iterable[str]) -> list[str]:
         """Return which of the modules' sources are no longer what `of` said."""

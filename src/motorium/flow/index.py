@@ -112,7 +112,8 @@ class Index:
                 expected=f"other processes to let go of it within {BUSY_S:.0f} s",
                 remedy="see what else uses this store",
             )
-        if isinstance(error, sqlite3.OperationalError) and "UTF-8" not in text:
+        broken = any(words in text for words in ("UTF-8", "no such table", "no such column"))
+        if isinstance(error, sqlite3.OperationalError) and not broken:
             return StoreError("the store's index cannot be used", where=self.path, got=text)
         return self._corrupt(text) if isinstance(error, sqlite3.DatabaseError) else error
 

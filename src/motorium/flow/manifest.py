@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
 import json
 import math
 import platform
@@ -17,7 +15,7 @@ import numpy as np
 from motorium import __version__
 from motorium.core.errors import StoreError
 from motorium.core.hashing import digest
-from motorium.flow.digests import FileEntry
+from motorium.flow.digests import FileEntry, installed
 from motorium.flow.stage import Artifact
 
 NAME = "manifest.json"
@@ -26,7 +24,8 @@ SCHEMA = "motorium-artifact/1"
 KEYS = {
     **dict.fromkeys(("kind", "id", "key", "content", "stage", "summary", "command"), str),
     **dict.fromkeys(("spec", "inputs", "metrics", "sources"), dict),
-    **{"files": list, "created": (int, float)},
+    "files": list,
+    "created": (int, float),
 }
 REMEDY = "make the artifact again: `motorium run ... --force STAGE`"
 VERSIONED = ("numpy", "mujoco", "mujoco-warp", "torch", "pyarrow", "av", "onnx", "onnxruntime")
@@ -65,16 +64,10 @@ def plain(value: Any, where: str = "") -> Any:
     )
 
 
-@functools.cache
 def host_versions() -> dict[str, str]:
     """Return the versions of what runs here, for the manifest; part of no digest."""
     versions = {"motorium": __version__, "python": platform.python_version(), "machine": platform.machine()}
-    for package in VERSIONED:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    return versions | {package: version for package in VERSIONED if (version := installed(package))}
 
 
 def to_bytes(manifest: Mapping[str, Any]) -> bytes:

@@ -13,6 +13,11 @@ from motorium.core.spec import Spec
 T = TypeVar("T")
 
 
+def no_files(spec: Spec) -> Iterable[Path]:
+    """Name no files."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Port:
     """One input of a stage.
@@ -126,6 +131,8 @@ class Stage:
         spec: class of its options.
         ports: inputs by name.
         modules: packages or modules whose source is part of the key (`motorium.learn`).
+        distributions: installed packages whose version is part of the key (`mujoco`).
+        files: files outside the store that a spec names (a robot's model); their content is part of the key.
         run: `(spec, inputs, context) -> Result`; `inputs` maps port names to an Artifact, to a dict of
             Artifacts where the port is `many`, and leaves out unconnected optional ports.
     """
@@ -137,3 +144,5 @@ class Stage:
     ports: Mapping[str, Port]
     modules: Iterable[str]
     run: Callable[[Any, Mapping[str, Any], Context], Result]
+    distributions: Iterable[str] = ()
+    files: Callable[[Any], Iterable[Path]] = no_files

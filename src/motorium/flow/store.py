@@ -272,6 +272,8 @@ class Store:
             "created": time.time(),
             "host": manifest.host_versions(),
             "sources": derivation.sources,
+            "versions": derivation.versions,
+            "named_files": derivation.named_files,
             "files": manifest.file_rows(entries),
         }
 

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from motorium.core.errors import SimError
-from motorium.core.hashing import file_digest
 from motorium.core.spec import Spec
 from motorium.robots.arm import Arm, Gripper, read_model
+from motorium.robots.files import model_digest
 
 if TYPE_CHECKING:
     import mujoco
@@ -88,7 +88,7 @@ def make_own(own: OwnArm) -> Arm:
             opening_m=own.opening_m,
             stroke_m=own.stroke_m,
         ),
-        versions={own.path.name: file_digest(own.path)},
+        versions={own.path.name: model_digest(own.path)},
     )
     arm.check()
     return arm

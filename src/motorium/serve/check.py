@@ -65,6 +65,7 @@ STAGE = Stage(
     kind="report",
     spec=ServeCheckSpec,
     ports={"bundle": Port(kind="bundle"), "dataset": Port(kind="dataset")},
-    modules=("motorium.serve", "motorium.learn", "motorium.data"),
+    modules=("motorium.serve", "motorium.learn", "motorium.data", "motorium.core"),
+    distributions=("onnxruntime", "onnx", "onnxscript", "torch", "av", "pyarrow", "numpy"),
     run=run,
 )

@@ -55,6 +55,13 @@ STAGE = Stage(
     kind="report",
     spec=AblationSpec,
     ports={"reports": Port(kind="report", many=True)},
-    modules=("motorium.stages.ablate", "motorium.evaluate"),
+    modules=(
+        "motorium.stages.ablate",
+        "motorium.stages.wording",
+        "motorium.evaluate",
+        "motorium.data.episode",
+        "motorium.core",
+    ),
+    distributions=("numpy",),
     run=run,
 )

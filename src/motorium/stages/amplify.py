@@ -10,7 +10,7 @@ from pydantic import Field
 from motorium.core.errors import DataError
 from motorium.flow.stage import Context, Port, Result, Stage
 from motorium.stages.wording import percent
-from motorium.stages.worlds import WORLD_MODULES, WorldSpec, world_of
+from motorium.stages.worlds import WORLD_MODULES, WORLD_PACKAGES, WorldSpec, world_files, world_of
 from motorium.synth.amplify_spec import AmplifySpec
 
 
@@ -113,6 +113,18 @@ STAGE = Stage(
     kind="dataset",
     spec=AmplifyStageSpec,
     ports={"dataset": Port(kind="dataset")},
-    modules=("motorium.stages.amplify", "motorium.synth", "motorium.data", *WORLD_MODULES),
+    modules=(
+        "motorium.stages.amplify",
+        "motorium.stages.episodes",
+        "motorium.stages.recordings",
+        "motorium.stages.wording",
+        "motorium.synth",
+        "motorium.evaluate.intervals",
+        "motorium.evaluate.special",
+        "motorium.data",
+        *WORLD_MODULES,
+    ),
+    distributions=("av", "pyarrow", *WORLD_PACKAGES),
+    files=world_files,
     run=run,
 )

@@ -11,8 +11,8 @@ from pydantic import Field
 from motorium.core.errors import DataError
 from motorium.data.curate.policy import CurationSpec
 from motorium.flow.stage import Context, Port, Result, Stage
+from motorium.stages.blocks import blocks
 from motorium.stages.splits import write_splits
-from motorium.stages.worlds import blocks
 
 DECISIONS = "curation.json"
 
@@ -153,6 +153,13 @@ STAGE = Stage(
     kind="dataset",
     spec=CurateSpec,
     ports={"dataset": Port(kind="dataset")},
-    modules=("motorium.stages.curate", "motorium.stages.splits", "motorium.data"),
+    modules=(
+        "motorium.stages.curate",
+        "motorium.stages.blocks",
+        "motorium.stages.splits",
+        "motorium.data",
+        "motorium.core",
+    ),
+    distributions=("av", "pyarrow", "numpy"),
     run=run,
 )

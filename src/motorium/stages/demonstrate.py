@@ -9,7 +9,8 @@ from pydantic import Field
 
 from motorium.core.errors import DataError
 from motorium.flow.stage import Context, Result, Stage
-from motorium.stages.worlds import WORLD_MODULES, WorldSpec, blocks
+from motorium.stages.blocks import blocks
+from motorium.stages.worlds import WORLD_MODULES, WORLD_PACKAGES, WorldSpec, world_files
 
 
 class DemonstrateSpec(WorldSpec):
@@ -98,6 +99,16 @@ STAGE = Stage(
     kind="dataset",
     spec=DemonstrateSpec,
     ports={},
-    modules=("motorium.stages.demonstrate", "motorium.synth", "motorium.data", *WORLD_MODULES),
+    modules=(
+        "motorium.stages.demonstrate",
+        "motorium.stages.blocks",
+        "motorium.stages.episodes",
+        "motorium.stages.recordings",
+        "motorium.synth",
+        "motorium.data",
+        *WORLD_MODULES,
+    ),
+    distributions=("av", "pyarrow", *WORLD_PACKAGES),
+    files=world_files,
     run=run,
 )

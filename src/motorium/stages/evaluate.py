@@ -10,8 +10,10 @@ from pydantic import Field
 
 from motorium.core.errors import SpecError
 from motorium.flow.stage import Artifact, Context, Port, Result, Stage
+from motorium.stages.acting import load, open_policy
+from motorium.stages.blocks import blocks
 from motorium.stages.filming import FilmSpec, film, record_of, replay_words
-from motorium.stages.worlds import WORLD_MODULES, WorldSpec, blocks, open_world, world_of
+from motorium.stages.worlds import WORLD_MODULES, WORLD_PACKAGES, WorldSpec, open_world, world_files, world_of
 
 VIDEOS = "videos"
 
@@ -83,22 +85,6 @@ def evaluate_shard(
         env.close()
 
 
-def load(folder: Any, kind: str):
-    """Return the Policy in a folder: on torch for a `policy`, on ONNX Runtime for a `bundle`."""
-    if kind == "bundle":
-        from motorium.learn.bundle import load_bundle
-
-        return load_bundle(folder)
-    from motorium.learn.policy import load_policy
-
-    return load_policy(folder)
-
-
-def open_policy(source: Artifact):
-    """Return the Policy of an artifact."""
-    return load(source.path, source.kind)
-
-
 def check_unseen(spec: EvaluateSpec, conventions: Mapping[str, str]) -> None:
     """Refuse seeds that the policy's data were made from.
 
@@ -159,6 +145,20 @@ STAGE = Stage(
     kind="report",
     spec=EvaluateSpec,
     ports={"policy": Port(kind="policy")},
-    modules=("motorium.stages.evaluate", "motorium.evaluate", "motorium.learn", *WORLD_MODULES),
+    modules=(
+        "motorium.stages.evaluate",
+        "motorium.stages.acting",
+        "motorium.stages.blocks",
+        "motorium.stages.filming",
+        "motorium.evaluate",
+        "motorium.learn",
+        "motorium.data.episode",
+        "motorium.data.layout",
+        "motorium.data.video_read",
+        "motorium.data.video_write",
+        *WORLD_MODULES,
+    ),
+    distributions=("torch", "safetensors", "onnx", "onnxruntime", "onnxscript", "av", *WORLD_PACKAGES),
+    files=world_files,
     run=run,
 )

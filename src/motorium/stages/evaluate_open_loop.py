@@ -25,7 +25,7 @@ def run(spec: EvaluateOpenLoopSpec, inputs: Mapping[str, Any], context: Context)
     from motorium.data.dataset import open_dataset
     from motorium.evaluate.openloop import OpenLoopSpec, open_loop
     from motorium.evaluate.report import Report, write_report
-    from motorium.stages.evaluate import open_policy
+    from motorium.stages.acting import open_policy
     from motorium.stages.splits import read_split
 
     dataset = open_dataset(inputs["dataset"].path)
@@ -69,6 +69,15 @@ STAGE = Stage(
     kind="report",
     spec=EvaluateOpenLoopSpec,
     ports={"policy": Port(kind="policy"), "dataset": Port(kind="dataset")},
-    modules=("motorium.stages.evaluate_open_loop", "motorium.evaluate", "motorium.learn", "motorium.data"),
+    modules=(
+        "motorium.stages.evaluate_open_loop",
+        "motorium.stages.acting",
+        "motorium.stages.splits",
+        "motorium.evaluate",
+        "motorium.learn",
+        "motorium.data",
+        "motorium.core",
+    ),
+    distributions=("torch", "safetensors", "onnx", "onnxruntime", "onnxscript", "av", "pyarrow", "numpy"),
     run=run,
 )

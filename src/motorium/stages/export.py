@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from motorium.flow.stage import Context, Port, Result, Stage
-from motorium.stages.worlds import WORLD_MODULES, WorldSpec, open_world, world_of
+from motorium.stages.worlds import WORLD_MODULES, WORLD_PACKAGES, WorldSpec, open_world, world_files, world_of
 
 
 class ExportSpec(WorldSpec):
@@ -64,6 +64,14 @@ STAGE = Stage(
     kind="bundle",
     spec=ExportSpec,
     ports={"policy": Port(kind="policy")},
-    modules=("motorium.stages.export", "motorium.learn", "motorium.evaluate.rollout", *WORLD_MODULES),
+    modules=(
+        "motorium.stages.export",
+        "motorium.learn",
+        "motorium.evaluate",
+        "motorium.data.episode",
+        *WORLD_MODULES,
+    ),
+    distributions=("torch", "safetensors", "onnx", "onnxruntime", "onnxscript", *WORLD_PACKAGES),
+    files=world_files,
     run=run,
 )

@@ -116,6 +116,7 @@ STAGE = Stage(
     kind="dataset",
     spec=IngestSpec,
     ports={"source": Port(kind="dataset")},
-    modules=("motorium.stages.ingest", "motorium.data"),
+    modules=("motorium.stages.ingest", "motorium.data", "motorium.core"),
+    distributions=("av", "pyarrow", "numpy"),
     run=run,
 )

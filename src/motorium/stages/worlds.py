@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -13,14 +14,10 @@ from motorium.core.spec import Spec
 from motorium.flow.derivation import own_modules
 from motorium.flow.digests import Sources
 
-# Sources whose change may change what happens in a simulated world.
-WORLD_MODULES = (
-    "motorium.core.frames",
-    "motorium.core.random",
-    "motorium.sim",
-    "motorium.robots",
-    "motorium.tasks",
-)
+# Sources and packages whose change may change what happens in a simulated world.
+WORLD_MODULES = ("motorium.stages.worlds", "motorium.core", "motorium.sim", "motorium.robots", "motorium.tasks")
+WORLD_PACKAGES = ("mujoco", "numpy", "mujoco-warp", "warp-lang")
+MODEL_SUFFIXES = (".xml", ".mjcf", ".urdf")
 
 
 class WorldSpec(Spec):
@@ -28,6 +25,21 @@ class WorldSpec(Spec):
 
     task: str | None = Field(None, description="task of the catalog; none: the one the input was made in")
     options: dict[str, Any] = Field({}, description="fields of the task's own spec")
+
+
+def world_files(spec: WorldSpec) -> list[Path]:
+    """Return the files of the robot models that a task's options name, as far as they are there."""
+    from motorium.robots.files import model_files
+
+    return sorted({file for path in _models(spec.options) for file in model_files(path)})
+
+
+def _models(value: Any) -> set[Path]:
+    if isinstance(value, Mapping):
+        return set().union(*map(_models, value.values()))
+    if isinstance(value, (list, tuple)):
+        return set().union(*map(_models, value))
+    return {Path(value)} if isinstance(value, (str, Path)) and Path(value).suffix.lower() in MODEL_SUFFIXES else set()
 
 
 def open_world(task: str, options: Mapping[str, Any], num_envs: int, threads: int):
@@ -65,8 +77,3 @@ def world_of(spec: WorldSpec, conventions: Mapping[str, str], where: str) -> tup
             remedy="name one: --task ur5e/pick-place, or `with: {task: ...}` in the recipe",
         )
     return conventions["task"], {**json.loads(conventions.get("task_options", "{}")), **spec.options}
-
-
-def blocks(first: int, count: int, size: int) -> list[tuple[int, int]]:
-    """Cut `count` consecutive integers from `first` into (start, length) blocks of at most `size`."""
-    return [(first + at, min(size, count - at)) for at in range(0, count, size)]
