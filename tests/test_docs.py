@@ -16,8 +16,12 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from motorium.core.features import vector
+from motorium.data.episode import Episode
+from motorium.data.writer import DatasetSpec, DatasetWriter
 from motorium.evaluate.compare import EXIT_CODES
 from motorium.flow.plan import make_plan
 from motorium.flow.recipe import Recipe
@@ -43,7 +47,7 @@ SMALL = {
     | {"evaluate.film.stride": 40, "export.trials": 1}
     | {f"{entry}.{name}": value for entry in ("train", "train-few") for name, value in TRAIN.items()},
     "recipes/g1-teleop.yaml": {f"train.{name}": value for name, value in {**TRAIN, "steps": 20}.items()}
-    | {"curate.strict": "[]", "serve.requests": 3},
+    | {"serve.requests": 3},
     "examples/reach.yaml": {"steps": 20, "trials": 4, "amplify.target_successes": 4, "export.trials": 4}
     | {"evaluate.videos": 2, "demonstrate.episodes": 4}
     | {f"train.{name}": value for name, value in TRAIN.items()},
@@ -77,6 +81,19 @@ def listed_refs() -> dict[str, str]:
     return {ref: entry for entry, ref in rows}
 
 
+def write_teleoperation(folder: Path) -> None:
+    """Write four short recordings of six joints that follow their commands a step later."""
+    joints = vector([f"joint_{i}" for i in range(6)], "rad")
+    features = {"observation.state": joints, "action": joints}
+    with DatasetWriter(folder, spec=DatasetSpec(fps=30.0, features=features, robot_type="arm")) as writer:
+        for number in range(4):
+            rate = np.random.default_rng(number).uniform(0.5, 1.5, 6)
+            moves = np.sin(rate * np.arange(91)[:, None] / 30).astype(np.float32)
+            arrays = {"observation.state": moves[:-1], "action": moves[1:]}
+            writer.add(Episode(arrays=arrays, frames={}, task="wave", meta={}))
+        writer.finalize()
+
+
 class Workshop:
     """A folder to run commands in: links to recipes, examples and benchmarks, a store, a dataset, a bundle."""
 
@@ -90,9 +107,9 @@ class Workshop:
         store = Store(folder / ".motorium")
         entries = tiny.newest(store.root)["stages"]
         self.made = {name: entry["artifact"] for name, entry in entries.items()}
-        for entry, name in (("demonstrate", "dataset"), ("export", "bundle")):
-            source = store.load(self.made[entry]["kind"], self.made[entry]["id"]).path
-            shutil.copytree(source, folder / "path" / "to" / name, ignore=shutil.ignore_patterns("manifest.json"))
+        bundle = store.load("bundle", self.made["export"]["id"]).path
+        shutil.copytree(bundle, folder / "path" / "to" / "bundle", ignore=shutil.ignore_patterns("manifest.json"))
+        write_teleoperation(folder / "path" / "to" / "dataset")
 
     def words(self, line: str) -> list[str]:
         """Return the words of a command, its refs replaced by those of this store."""
@@ -205,7 +222,7 @@ def test_every_python_block_runs(workshop, page, text):
 def test_the_error_shown_for_a_misspelt_joint_is_the_one_printed(workshop):
     joints = "[yaw, sholder, elbow, pitch, roll, turn]"
     line = ["motorium", "run", "examples/own-arm.yaml", "--set", f"demonstrate.options.own.joints={joints}"]
-    shown = re.search(r"(?:^    .*\n)+", PAGES["own-robot.md"], re.M)[0]
+    shown = re.search(r"^    error: (?:.*\n    )+.*", PAGES["own-robot.md"], re.M)[0]
     assert re.sub("^    ", "", shown, flags=re.M).strip() in workshop.run(line).stderr
 
 

@@ -27,7 +27,11 @@ BAD_INPUT, STOPPED = 2, 130
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; return its exit code: 0 ok, 1 a verdict failed, 2 bad input, 130 interrupted."""
+    """Run a command; return its exit code.
+
+    0 ok; 1 a check failed (verify, doctor, bench); 2 bad input, or a stage failed; of a run, what its reports
+    found: 3 regressed, or not better than what it is held against, 4 too few episodes to tell; 130 interrupted.
+    """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0].startswith("-") or argv[0] not in COMMANDS:
         return _top(argv)

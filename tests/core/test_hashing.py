@@ -33,6 +33,11 @@ def test_arrays_hash_by_type_shape_and_bytes():
     assert digest("t", array[::2]) == digest("t", np.ascontiguousarray(array[::2]))
 
 
+def test_arrays_of_objects_are_refused_for_their_bytes_are_addresses():
+    with pytest.raises(TypeError, match="object"):
+        digest("t", np.array(["a", None], object))
+
+
 def test_unknown_types_are_refused():
     with pytest.raises(TypeError, match="object"):
         digest("t", object())

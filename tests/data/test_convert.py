@@ -1,5 +1,7 @@
 """Copies: arrays equal, packets untouched, cuts where they may be, and a choice for videos that are absent."""
 
+import json
+
 import av
 import numpy as np
 import pytest
@@ -200,3 +202,15 @@ def test_reordered_video_is_copied_and_joined(tmp_path):
         found = made.dataset.frames(number, FRONT)
         np.testing.assert_array_equal(found, source.frames(number, FRONT))
         assert np.abs(found.astype(int) - make_pictures(number, length)).mean() < 3
+
+
+def test_words_of_a_task_may_hold_any_separator_that_json_does_not_escape(tmp_path):
+    task = "lift\u2028the cube\x85now"
+    with DatasetWriter(tmp_path / "a", spec=make_spec()) as writer:
+        writer.add(make_episode(0, 30, task=task))
+    write_v21(open_dataset(tmp_path / "a"), tmp_path / "v21")
+    for name in ("tasks", "episodes"):
+        path = tmp_path / "v21" / "meta" / f"{name}.jsonl"
+        rows = [json.loads(line) for line in path.read_text().split("\n") if line]
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    assert open_dataset(tmp_path / "v21").tasks == [task]

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from motorium.core.errors import SpecError, StoreError
+from motorium.flow import digests
 from motorium.flow.collect import collect, parse_age, parse_keep
 from motorium.flow.compare import changed_fields, derivation_changes, flatten
 from motorium.flow.lineage import ancestors, descendants, format_tree
@@ -70,6 +71,28 @@ def test_why_names_a_changed_module_and_its_file(store, tmp_path, monkeypatch):
     assert change.note == "a.py changed, b.py removed, c.py added"
     assert "a.py changed" in format_explanation(told)
     assert run_stage(stage, {}, {}, store).id != made.id
+
+
+def test_why_names_another_version_of_a_package_and_an_edited_file(store, tmp_path, monkeypatch):
+    named = tmp_path / "arm.v2.xml"
+    named.write_text("one")
+    declared = {"distributions": ["numpy", "not-installed-here"], "files": lambda spec: [named]}
+    stage = toys.Stage(**{**vars(toys.MAKE), **declared})
+    text = "recipe: a\nstages:\n  make:\n"
+    made = run_stage(stage, {}, {}, store)
+    assert made.manifest["versions"]["not-installed-here"] is None
+    assert why(store, "make", text, {"make": stage}).artifact.id == made.id
+    named.write_text("two")
+    monkeypatch.setattr(digests, "installed", lambda name: "99.0")
+    told = why(store, "make", text, {"make": stage})
+    assert told.artifact is None
+    assert [(change.part, change.field) for change in told.changes] == [
+        ("package", "not-installed-here"),
+        ("package", "numpy"),
+        ("file", str(named)),
+    ]
+    assert [change.before for change in told.changes][:1] == ["-"]
+    assert "99.0" in format_explanation(told)
 
 
 def test_why_names_seed_version_and_input(run, store):

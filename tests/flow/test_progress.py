@@ -1,6 +1,7 @@
 """What people see of a run: bars, lines, and the published page."""
 
 import io
+import time
 
 import pytest
 
@@ -91,3 +92,26 @@ def test_publishing_again_replaces_the_page(store, run):
     first.pages[0].write_text("old")
     assert "old" not in run().pages[0].read_text()
     assert [path.name for path in first.pages[0].parent.iterdir()] == ["toy.html"]
+
+
+def shown(total, *steps, label="make"):
+    """The last that a terminal bar shows."""
+    stream = Terminal()
+    bar = Console(stream).bar(total, unit="episode", label=label)
+    for step in steps:
+        bar.advance(step)
+        time.sleep(0.11)  # tqdm draws ten times a second at most
+    bar.advance(0, loss=0.25)
+    bar.close()
+    return stream.getvalue().split("\r")[-3]
+
+
+def test_terminal_bar_shows_whole_amounts_whole_and_others_short():
+    assert " 12/24 " in shown(24.0, 12.0)
+    assert " 0.3/0.7 " in shown(0.7000001, 0.1, 0.2)
+
+
+def test_long_names_leave_room_for_rate_and_estimate():
+    text = shown(100, 50, label="a-rather-long-name-that-somebody-chose-for-an-entry")
+    assert text.startswith("a-rather-long-name")
+    assert 0 < text.index("episode/s") < 80

@@ -412,3 +412,13 @@ def test_declared_module_without_source_is_a_clear_error(store, module):
     stage = toys.Stage(**{**vars(toys.MAKE), "modules": [module]})
     with pytest.raises(SpecError, match=f"module '{module}'"):
         run_stage(stage, {}, {}, store)
+
+
+def test_artifact_of_another_schema_is_refused_with_what_to_do(run, store):
+    made = run()
+    path = made.artifact("make").path / "manifest.json"
+    path.write_text(path.read_text().replace("motorium-artifact/1", "motorium-artifact/2"))
+    with pytest.raises(StoreError, match="--force make") as caught:
+        run()
+    assert "motorium-artifact/2" in str(caught.value)
+    assert run(force=["make"]).artifact("make").id == made.artifact("make").id

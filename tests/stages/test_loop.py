@@ -52,6 +52,8 @@ def test_policy_says_which_seeds_its_data_came_from_and_they_are_refused_for_jud
     policy = artifact(store, "train-few")
     seeds = json.loads((policy.path / "policy.json").read_text())["conventions"]["data_seeds"]
     assert seeds == "0-4"
+    amplified = json.loads((artifact(store, "train").path / "policy.json").read_text())["conventions"]["data_seeds"]
+    assert amplified.startswith("0-4,100000"), "the demonstrations behind the amplified data count as well"
     words = ["-m", "motorium.cli", "stage", "evaluate", "--store", str(store), "--from", f"policy={policy.ref}"]
     words = [tiny.sys.executable, *words, "--first-seed", "3", "--trials", "2", "--videos", "0"]
     refused = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)

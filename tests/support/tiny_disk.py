@@ -13,7 +13,7 @@ from motorium.flow.store import Store
 from tests.support.bad_input import G1, motorium, settings
 
 # Room in KiB: for no index, then for one stage more at a time.
-ROOMS = (4, 90, 200, 340)
+ROOMS = (4, 90, 300, 450, 900)
 # Weights of some 300 KB, so that the disk is full while they are written.
 WIDE = {"train__width": 128, "train__hidden": 256}
 ENOUGH = "32m"

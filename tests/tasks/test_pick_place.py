@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -49,11 +50,59 @@ def test_a_cube_in_the_zone_under_a_closed_gripper_is_no_success():
     closed[-1] = 1
     for _ in range(15):
         env.step(closed[None])
-    snapshot = env.snapshot()
-    moved = make_env(NAME, 1)
-    moved.reset(np.zeros(1, np.int64), factors={name: np.array([value]) for name, value in place.items()})
-    moved.restore(snapshot)
-    assert outcome(moved, moved.step(closed[None])) == ["running"]
+    env._engine.mocap_pos[0, 0, 0] = 0.45  # the zone, under the cube
+    assert outcome(env, env.step(closed[None])) == ["running"]
+    for _ in range(15):
+        step = env.step(IDLE[None])
+    assert outcome(env, step) == ["success"]
+
+
+def test_a_cube_in_the_zone_that_slides_turns_or_is_above_the_table_is_no_success():
+    # One physics step a control step, so that nothing comes to rest within it.
+    env = make_env(NAME, 4, control_hz=200.0)
+    place = {"cube_x_m": 0.45, "cube_y_m": 0.0, "zone_x_m": 0.53, "zone_y_m": 0.0}
+    env.reset(np.arange(4), factors={name: np.full(4, value) for name, value in place.items()})
+    for _ in range(40):
+        env.step(np.tile(IDLE, (4, 1)))
+    env._engine.mocap_pos[:, 0, 0] = 0.45  # the zone, under the cube that has settled
+    qpos, qvel = env._engine.qpos, env._engine.qvel
+    qvel[1, env._cube_v] = 0.3
+    qvel[2, env._cube_v + 5] = 6.0
+    # Thrown up so that gravity just stops it.
+    qpos[3, env._cube_q + 2] += 0.01
+    qvel[3, env._cube_v + 2] = 9.81 * env.spec.timestep_s
+    assert outcome(env, env.step(np.tile(IDLE, (4, 1)))) == ["success", "running", "running", "running"]
+
+
+def test_a_cube_is_grasped_when_it_is_between_closed_fingers_and_off_the_table():
+    env = make_env(NAME, 1)
+    env.reset(np.zeros(1, np.int64))
+    home, table = env._engine.qpos[0].copy(), env.poses()["cube"][0, 2]
+    env._engine.qpos[0, env._cube_q : env._cube_q + 3] = env.poses()["eef"][0, :3]
+    assert not env.signals()["grasped"][0]  # the fingers are open
+    env._engine.qpos[0] = home
+    pose = env.poses()["cube"]
+    turn = np.arctan2(*frames.matrix_from_quat(pose[:, 3:])[0, [1, 0], 0])
+    quat = frames.quat_multiply(frames.quat_from_yaw(turn), [0.0, 1.0, 0.0, 0.0])
+    seen = []
+    for height, grip, steps in ((0.10, -1, 28), (0.02, -1, 12), (0.02, 1, 14), (0.12, 1, 20), (0.12, -1, 20)):
+        target = frames.make_pose(pose[:, :3] * [1, 1, 0] + [0, 0, height], quat)
+        for _ in range(steps):
+            env.step(env.action_from_target(target, np.full((1, 1), grip)))
+        seen.append(bool(env.signals()["grasped"][0]))
+        if height == 0.02:
+            assert env.poses()["cube"][0, 2] == pytest.approx(table, abs=5e-3)
+    assert seen == [False, False, False, True, False]
+
+
+def test_a_cube_near_the_zone_that_nobody_holds_gives_no_reward_for_its_place():
+    _, step = start(cube_x_m=[0.45, 0.45], cube_y_m=0.0, zone_x_m=[0.50, 0.46], zone_y_m=0.0)
+    assert step.info["reward.place"][0] == 0
+    assert step.info["reward.place"][1] == pytest.approx(0.3 / 1.1, rel=1e-2)
+
+
+def test_the_versions_name_the_simulator_and_the_assets():
+    assert make_env(NAME, 1).info.versions == {"mujoco": mujoco.__version__, "ogbench": "1.2.2"}
 
 
 @pytest.mark.parametrize("model", ["training", "full"])
@@ -123,6 +172,45 @@ def test_way_points_solve_the_full_model_too():
     assert step.success.all() and held.all()
 
 
+def carry(model):
+    """Grasp and carry four cubes by way points; return the cubes' poses in the world, and seen from the hand."""
+    env = make_env(NAME, 4, model=model)
+    env.reset(np.arange(40, 44))
+    start = env.poses()
+    x_axis = frames.matrix_from_quat(start["cube"][:, 3:])[:, :, 0]
+    quat = frames.quat_multiply(frames.quat_from_yaw(np.arctan2(x_axis[:, 1], x_axis[:, 0])), [0.0, 1.0, 0.0, 0.0])
+    cube, zone, world, held = start["cube"][:, :3] * [1, 1, 0], start["zone"][:, :3], [], []
+    for p, height, grip, steps in (
+        (cube, 0.10, -1, 28), (cube, 0.02, -1, 10), (cube, 0.02, 1, 12), (cube, 0.12, 1, 12), (zone, 0.12, 1, 38),
+    ):  # fmt: skip
+        target = frames.make_pose(p + [0, 0, height], quat)
+        for _ in range(steps):
+            env.step(env.action_from_target(target, np.full((4, 1), grip)))
+            poses = env.poses()
+            world.append(poses["cube"])
+            if env.signals()["grasped"].all():
+                held.append(frames.pose_multiply(frames.pose_inverse(poses["eef"]), poses["cube"]))
+    return np.array(world), np.array(held)
+
+
+def test_a_cube_stays_in_the_grasp_while_it_is_carried_in_both_models_alike():
+    runs = {model: carry(model) for model in ("training", "full")}
+    for _, held in runs.values():
+        assert len(held) > 40
+        assert np.abs(held[:, :, :3] - held[0, :, :3]).max() < 5e-3
+    assert np.abs(runs["training"][0] - runs["full"][0])[..., :3].max() < 2e-3
+
+
+def test_a_far_target_is_approached_in_a_straight_line():
+    env = make_env(NAME, 1)
+    env.reset(np.zeros(1, np.int64))
+    target, gap = env.poses()["eef"], np.array([0.3, -0.1, 0.05])
+    target[0, :3] += gap
+    target[:, 3:] = frames.quat_multiply(frames.quat_from_axis_angle(5 * gap), target[:, 3:])
+    action = env.action_from_target(target, np.ones((1, 1)))[0]
+    np.testing.assert_allclose(action[:6], np.tile(gap / 0.3, 2), atol=1e-6)
+
+
 def test_a_misspelled_option_task_or_range_is_refused_with_what_is_meant():
     with pytest.raises(SpecError) as error:
         make_env(NAME, 1, controll="eef_delta")
@@ -134,6 +222,17 @@ def test_a_misspelled_option_task_or_range_is_refused_with_what_is_meant():
         make_env(NAME, 1, cube_x_m=(0.5, 0.3))
     with pytest.raises(SimError, match="whole number of physics steps"):
         make_env(NAME, 1, control_hz=30.0)
+
+
+def test_a_world_that_mujoco_gives_up_ends_as_unstable_and_its_neighbour_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log file where it stands
+    env = make_env(NAME, 2)
+    env.reset(np.arange(2))
+    env._engine.qvel[1] = 1e12
+    step = env.step(np.tile(IDLE, (2, 1)))
+    assert outcome(env, step) == ["running", "unstable"]
+    assert step.terminated.tolist() == [False, True]
+    assert np.isfinite(step.observation["observation.state"]).all()
 
 
 def test_actions_and_seeds_of_another_shape_are_refused():

@@ -55,6 +55,8 @@ def _feed(state, value: Any) -> None:
     elif isinstance(value, bytes):
         _tagged(state, b"y", value)
     elif isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            raise TypeError("cannot hash an array of objects: its bytes are addresses; convert it to plain data")
         _tagged(state, b"a", f"{value.dtype.str}{value.shape}".encode())
         state.update(np.ascontiguousarray(value).tobytes())
     elif isinstance(value, (list, tuple)):

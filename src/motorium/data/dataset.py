@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from motorium.data.layout import AUTOMATIC, INFO_PATH, STAGING_DIR, STATS_PATH, 
 from motorium.data.statistics import Statistics, from_plain
 from motorium.data.tables import UNREADABLE, from_arrow, open_parquet, read_columns
 from motorium.data.video_read import decode_image, shared_reader
+
+PICTURES_AT_ONCE = 32
 
 
 class Dataset:
@@ -148,6 +151,12 @@ class Dataset:
             )
         return found
 
+    def pictures(self, index: int, camera: str, steps: range | None = None) -> Pictures:
+        """Return pictures of an episode, at `steps` (None: all), that are decoded when they are looked at."""
+        rows = self._slice(index)
+        whole = range(rows.stop - rows.start)
+        return Pictures(dataset=self, index=index, camera=camera, steps=whole if steps is None else steps)
+
     def camera_feature(self, camera: str) -> Feature:
         """Return what a camera's pictures are.
 
@@ -253,6 +262,27 @@ class Dataset:
             expected="finite numbers",
             remedy="drop the episode, or open with nonfinite='keep' to look at it",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Pictures (H, W, 3) uint8 RGB of an episode, a few at a time: all of them need not fit into memory."""
+
+    dataset: Dataset
+    index: int
+    camera: str
+    steps: range
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield them in order; see `Dataset.frames` for errors."""
+        # Embedded pictures are read a row group at a time, and a row group is an episode.
+        embedded = self.dataset.camera_feature(self.camera).dtype == "image"
+        few = len(self.steps) if embedded else PICTURES_AT_ONCE
+        for first in range(0, len(self.steps), max(few, 1)):
+            yield from self.dataset.frames(self.index, self.camera, self.steps[first : first + few])
 
 
 def open_dataset(path: str | Path, *, nonfinite: OnFault = "error", times: OnFault = "error") -> Dataset:

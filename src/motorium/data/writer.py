@@ -251,7 +251,7 @@ class DatasetWriter:
             span = source.video_span(index, key)
             if copy_clip(span.path, target, span.from_s, steps, fps):
                 return
-        encode(target, _decoded(source, index, key, steps), fps, profile)
+        encode(target, source.pictures(index, key, steps), fps, profile)
         self.reencoded.setdefault(here, []).append(key)
 
     def _commit(
@@ -366,12 +366,6 @@ def _cast(array: NDArray, feature: Feature, key: str, where: str) -> NDArray:
     if cast.dtype.kind == "f" and not np.isfinite(cast).all():
         raise DataError(f"'{key}' overflows {feature.dtype}", where=where, got=float(np.abs(array).max()))
     return cast
-
-
-def _decoded(source: Dataset, index: int, key: str, steps: range) -> Iterator[NDArray[np.uint8]]:
-    """Yield pictures a few at a time: an episode of them need not fit into memory."""
-    for first in range(steps.start, steps.stop, 32):
-        yield from source.frames(index, key, range(first, min(first + 32, steps.stop)))
 
 
 def _sampled_statistics(source: Dataset, index: int, key: str, steps: range) -> statistics.Statistics:

@@ -9,6 +9,8 @@ from typing import TextIO
 from motorium.core.progress import Progress, Silent
 
 LINE_EVERY_S = 5.0
+# A longer label would push the rate and the estimate off a terminal of 80 columns.
+LABEL_WIDTH = 24
 
 
 class Console:
@@ -49,15 +51,24 @@ class TerminalBar:
     def __init__(self, stream: TextIO, total: float, *, unit: str, label: str, initial: float = 0) -> None:
         from tqdm import tqdm
 
+        self._done = initial
         self._bar = tqdm(
-            total=total, initial=initial, desc=label, unit=f" {unit}", file=stream, leave=False, dynamic_ncols=True
+            total=_tidy(total),
+            initial=_tidy(initial),
+            desc=label if len(label) <= LABEL_WIDTH else label[: LABEL_WIDTH - 1] + "…",
+            unit=f" {unit}",
+            file=stream,
+            leave=False,
+            dynamic_ncols=True,
         )
 
     def advance(self, amount: float = 1, **note: object) -> None:
         """See `core.progress`."""
         if note:
             self._bar.set_postfix({key: _short(value) for key, value in note.items()}, refresh=False)
-        self._bar.update(amount)
+        self._done += amount
+        self._bar.n = _tidy(self._done)
+        self._bar.update(0)
 
     def close(self) -> None:
         """See `core.progress`."""
@@ -99,6 +110,11 @@ class LineBar:
             flush=True,
         )
         self._last, self._said = now, True
+
+
+def _tidy(amount: float) -> float:
+    """Return an amount as it is shown: 24.0 as 24, 0.30000000000000004 as 0.3."""
+    return int(amount) if float(amount).is_integer() else round(amount, 1)
 
 
 def _short(value: object) -> str:

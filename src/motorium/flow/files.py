@@ -83,7 +83,10 @@ def remove_tree(path: Path) -> None:
 def is_full(error: BaseException | None) -> bool:
     """Return whether `error`, or what caused it, says that the disk is full."""
     while error is not None:
-        if isinstance(error, OSError) and (error.errno in FULL or "No space left on device" in str(error)):
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        # Libraries that write by themselves (safetensors, Arrow) pass on the system's words, not its number.
+        if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
             return True
         if isinstance(error, sqlite3.Error) and "disk is full" in str(error):
             return True

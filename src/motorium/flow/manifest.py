@@ -95,7 +95,13 @@ def read(folder: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
         got = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
-        raise StoreError("an artifact's manifest is not one", where=path, got=got, expected=f"schema {SCHEMA}")
+        raise StoreError(
+            "an artifact's manifest is not one of this Motorium's",
+            where=path,
+            got=got,
+            expected=f"schema {SCHEMA}",
+            remedy=REMEDY,
+        )
     for key, kinds in KEYS.items():
         if not isinstance(manifest.get(key), kinds):
             raise StoreError(

@@ -29,7 +29,7 @@ from motorium.flow.runs import Outcome, RunFolder
 from motorium.flow.stage import Artifact, Result, Stage
 from motorium.flow.store import Draft, Store
 
-OK, VERDICT, BAD_INPUT, STOPPED = 0, 1, 2, 130
+OK, BAD_INPUT, STOPPED = 0, 2, 130
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,7 +107,9 @@ def _comparisons(rows: Sequence[ComparisonRow]) -> Markup:
         ]
         for row in rows
     ]
-    return parts.table(columns, cells, caption="Comparisons")
+    # Their level is not that of the rates above: several comparisons share one alpha.
+    note = level_text([row.difference for row in rows])
+    return parts.table(columns, cells, caption=f"Comparisons; in brackets: {note}" if note else "Comparisons")
 
 
 def breakdowns(items: Sequence[Breakdown]) -> Markup:

@@ -66,36 +66,40 @@ class Chain:
         # Rotation of link i by q: K0 + cos(q) K1 + sin(q) K2, with the fixed rotation before the hinge in it.
         # Source: Rodrigues' formula, R = a a^T + cos(q) (1 - a a^T) + sin(q) [a].
         self._K, self._offset, self._axis = (
-            np.zeros((3, len(ids), 3, 3)),
+            np.zeros((3, len(ids), 3, 3, 1)),
             np.zeros((len(ids), 3)),
             np.zeros((len(ids), 3)),
         )
         for i, (X_before, axis) in enumerate(links):
             R, outer = frames.matrix_from_quat(X_before[3:]), np.outer(axis, axis)
             skew = frames.cross(np.broadcast_to(axis, (3, 3)), np.eye(3)).T
-            self._K[:, i] = _matmul(R, outer), _matmul(R, np.eye(3) - outer), _matmul(R, skew)
+            self._K[:, i, ..., 0] = _matmul(R, outer), _matmul(R, np.eye(3) - outer), _matmul(R, skew)
             self._offset[i], self._axis[i] = X_before[:3], axis
-        self._tail = frames.matrix_from_quat(tail[3:])
+        self._tail = frames.matrix_from_quat(tail[3:])[..., None]
         self._tail_offset = tail[:3]
 
     def reach(self, q_rad: Array) -> Reach:
         """Return pose and Jacobian of the site at joint positions `q_rad` (B, n)."""
-        q = np.ascontiguousarray(q_rad, np.float64)
-        cosine, sine = np.cos(q)[..., None, None], np.sin(q)[..., None, None]
+        # Batch last: NumPy's inner loops then run over the worlds instead of over three numbers.
+        q = np.ascontiguousarray(np.asarray(q_rad, np.float64).T)
+        cosine, sine = np.cos(q)[:, None, None], np.sin(q)[:, None, None]
         local = self._K[0] + cosine * self._K[1] + sine * self._K[2]
-        rotation, position = np.broadcast_to(np.eye(3), (len(q), 3, 3)), np.zeros((len(q), 3))
-        anchors, axes = np.empty((len(q), self.size, 3)), np.empty((len(q), self.size, 3))
+        size = q.shape[1]
+        rotation, position = np.broadcast_to(np.eye(3)[..., None], (3, 3, size)), np.zeros((3, size))
+        anchors, axes = np.empty((self.size, 3, size)), np.empty((self.size, 3, size))
         for i in range(self.size):
             position = position + _turn(rotation, self._offset[i])
-            rotation = _matmul(rotation, local[:, i])
-            anchors[:, i], axes[:, i] = position, _turn(rotation, self._axis[i])
+            rotation = _matmul(rotation, local[i])
+            anchors[i], axes[i] = position, _turn(rotation, self._axis[i])
         position = position + _turn(rotation, self._tail_offset)
         rotation = _matmul(rotation, self._tail)
-        linear = frames.cross(axes, position[:, None] - anchors)
+        jacobian = np.empty((6, self.size, size))
+        jacobian[3:] = axes.swapaxes(0, 1)
+        jacobian[:3] = _cross(jacobian[3:], position[:, None] - anchors.swapaxes(0, 1))
         return Reach(
-            p_WE=position,
-            R_WE=rotation,
-            jacobian=np.concatenate([linear, axes], axis=-1).swapaxes(1, 2),
+            p_WE=np.ascontiguousarray(position.T),
+            R_WE=np.ascontiguousarray(rotation.transpose(2, 0, 1)),
+            jacobian=jacobian.transpose(2, 0, 1),
         )
 
 
@@ -129,12 +133,15 @@ def _path(model: mujoco.MjModel, site: str, ids: list[int]) -> tuple[list[tuple[
 
 
 def _matmul(a: Array, b: Array) -> Array:
-    """Return the product of (..., 3, 3) matrices, summed in one order whatever the batch."""
-    return a[..., :, 0, None] * b[..., None, 0, :] + (
-        a[..., :, 1, None] * b[..., None, 1, :] + a[..., :, 2, None] * b[..., None, 2, :]
-    )
+    """Return the product of (3, 3, ...) matrices, summed in one order whatever the batch."""
+    return a[:, 0, None] * b[0] + (a[:, 1, None] * b[1] + a[:, 2, None] * b[2])
 
 
 def _turn(rotation: Array, v: Array) -> Array:
-    """Return `rotation` (..., 3, 3) times one vector (3,)."""
-    return rotation[..., 0] * v[0] + (rotation[..., 1] * v[1] + rotation[..., 2] * v[2])
+    """Return `rotation` (3, 3, ...) times one vector (3,)."""
+    return rotation[:, 0] * v[0] + (rotation[:, 1] * v[1] + rotation[:, 2] * v[2])
+
+
+def _cross(a: Array, b: Array) -> Array:
+    """Return the cross product of vectors (3, ...)."""
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])

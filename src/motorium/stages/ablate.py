@@ -5,23 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from motorium.core.errors import SpecError
 from motorium.evaluate.ablation import AblationSpec
 from motorium.flow.stage import Context, Port, Result, Stage
 from motorium.stages.wording import p_text, percent
 
 
 def run(spec: AblationSpec, inputs: Mapping[str, Any], context: Context) -> Result:
-    """Compare every arm with the control."""
+    """Compare every arm with the control.
+
+    Raises:
+        SpecError: when a report is not of one policy.
+    """
     from motorium.evaluate.ablation import Arm, ablate
     from motorium.evaluate.report import Report, arm_report, read_report, read_rollouts, write_report
 
     arms, versions, task = [], {}, ""
     for name, artifact in inputs["reports"].items():
-        (rollout,) = read_rollouts(artifact.path).values()
+        rollouts = read_rollouts(artifact.path)
+        if len(rollouts) != 1:
+            raise SpecError(
+                f"report '{name}' is not of one policy",
+                where="stage ablate",
+                got=", ".join(rollouts),
+                expected="a report of the stage evaluate",
+            )
+        (rollout,) = rollouts.values()
         origin = read_report(artifact.path)
         versions, task = origin.versions, origin.task
         training = artifact.manifest["metrics"].get("training", {})
-        data = artifact.manifest["inputs"]["policy"]["ref"]
+        # A report from outside the store does not say what it was made from.
+        data = artifact.manifest["inputs"].get("policy", {}).get("ref", "")
         arms.append(Arm(name=name, rollout=rollout, training=training, data=data))
     ablation = ablate(arms, spec)
     report = Report(
@@ -62,6 +76,6 @@ STAGE = Stage(
         "motorium.data.episode",
         "motorium.core",
     ),
-    distributions=("numpy",),
+    distributions=("numpy", "pyarrow"),
     run=run,
 )

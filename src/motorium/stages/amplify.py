@@ -25,18 +25,23 @@ def run(spec: AmplifyStageSpec, inputs: Mapping[str, Any], context: Context) -> 
     from motorium.data.dataset import open_dataset
     from motorium.data.writer import DatasetWriter
     from motorium.evaluate.intervals import proportion
+    from motorium.evaluate.seeds import format_seeds
     from motorium.stages.episodes import unpack
     from motorium.stages.recordings import dataset_spec
+    from motorium.stages.seeds import episode_seeds
     from motorium.stages.worlds import open_world
     from motorium.synth.record import Attempt, RecordOptions, record_features
     from motorium.synth.rounds import Rounds
     from motorium.synth.tally import summarize
 
     folder = inputs["dataset"].path
-    task, options = world_of(spec, open_dataset(folder).conventions, "stage amplify")
+    source = open_dataset(folder)
+    task, options = world_of(spec, source.conventions, "stage amplify")
     env = open_world(task, options, 1, 1)
     features = record_features(env, RecordOptions(poses=spec.record_poses))
     described = dataset_spec(env.info, features, task, options)
+    if taught := episode_seeds(source, range(source.num_episodes)):
+        described = described.replace(conventions={**described.conventions, "data_seeds": format_seeds(taught)})
     rounds, attempts = Rounds(spec), []
     with DatasetWriter(context.output, spec=described) as writer:
         while seeds := rounds.next_shards():
@@ -117,9 +122,11 @@ STAGE = Stage(
         "motorium.stages.amplify",
         "motorium.stages.episodes",
         "motorium.stages.recordings",
+        "motorium.stages.seeds",
         "motorium.stages.wording",
         "motorium.synth",
         "motorium.evaluate.intervals",
+        "motorium.evaluate.seeds",
         "motorium.evaluate.special",
         "motorium.data",
         *WORLD_MODULES,

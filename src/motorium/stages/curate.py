@@ -133,7 +133,7 @@ def measure_shard(folder: str, plain: dict[str, Any], first: int, count: int, th
         frames = {}
         if spec.pictures:
             seen = [camera for camera in dataset.cameras if index not in missing.get(camera, [])]
-            frames = {camera: dataset.frames(index, camera) for camera in seen}
+            frames = {camera: dataset.pictures(index, camera) for camera in seen}
         episode = dataset.episode(index)
         recording = Recording(
             arrays=episode.arrays,

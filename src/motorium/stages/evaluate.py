@@ -1,4 +1,4 @@
-"""Stage evaluate: a policy or a bundle in closed loop, one episode a seed, with intervals, reasons and videos."""
+"""Stage evaluate: a policy in closed loop, one episode a seed, with intervals, reasons and videos."""
 
 from __future__ import annotations
 
@@ -109,11 +109,9 @@ def film_some(
     spec: EvaluateSpec, source: Artifact, made: Any, task: str, options: Mapping[str, Any], context: Context
 ) -> list[dict[str, Any]]:
     """Run the episodes most worth a look again, with a camera; return what was filmed."""
-    from motorium.evaluate.replay import choose, replay
+    from motorium.evaluate.replay import replay
 
-    # Two in three are failures, as long as there are any; successes fill up what is left.
-    seeds = choose(made, successes=0, failures=spec.videos - max(1, spec.videos // 3))
-    seeds = [*choose(made, successes=spec.videos - len(seeds), failures=0), *seeds]
+    seeds = worth_a_look(made, spec.videos)
     env = open_world(task, options, len(seeds), context.threads)
     bar = context.progress(len(seeds), unit="video", label="film")
     try:
@@ -123,6 +121,16 @@ def film_some(
     finally:
         env.close()
     return [{**one, "file": f"{VIDEOS}/{one['file']}"} for one in filmed]
+
+
+def worth_a_look(made: Any, count: int) -> list[int]:
+    """Return `count` seeds, or all: two in three failures, as far as there are any, and successes for the rest."""
+    from motorium.evaluate.replay import choose
+
+    good = choose(made, successes=count, failures=0)
+    bad = choose(made, successes=0, failures=count)
+    failures = min(len(bad), max(count - max(1, count // 3), count - len(good)))
+    return [int(seed) for seed in [*good[: count - failures], *bad[:failures]]]
 
 
 def training_of(source: Artifact) -> dict[str, Any]:
@@ -158,7 +166,7 @@ STAGE = Stage(
         "motorium.data.video_write",
         *WORLD_MODULES,
     ),
-    distributions=("torch", "safetensors", "onnx", "onnxruntime", "onnxscript", "av", *WORLD_PACKAGES),
+    distributions=("torch", "safetensors", "onnx", "onnxruntime", "onnxscript", "av", "pyarrow", *WORLD_PACKAGES),
     files=world_files,
     run=run,
 )

@@ -47,6 +47,7 @@ def read_training_data(folder: Any, keys: tuple[str, ...]):
     from motorium.data.dataset import open_dataset
     from motorium.evaluate.seeds import format_seeds
     from motorium.learn.data import TrainingData
+    from motorium.stages.seeds import episode_seeds
     from motorium.stages.splits import read_split
 
     dataset = open_dataset(folder)
@@ -63,7 +64,7 @@ def read_training_data(folder: Any, keys: tuple[str, ...]):
         for key, feature in dataset.features.items()
         if key.startswith("observation.") and not feature.visual and len(feature.shape) == 1
     )
-    seeds = {episode_seed(dataset.episode(int(index)).meta) for index in chosen} - {None}
+    seeds = episode_seeds(dataset, chosen)
     conventions = dict(dataset.conventions)
     if seeds:
         # Evaluation refuses these, so that no policy is judged on a start it was taught.
@@ -79,17 +80,21 @@ def read_training_data(folder: Any, keys: tuple[str, ...]):
     )
 
 
-def episode_seed(meta: Mapping[str, Any]) -> int | None:
-    """Return the seed of a simulated episode, None of a recorded one."""
-    return int(meta["seed"]) if meta.get("seed") is not None else None
-
-
 STAGE = Stage(
     name="train",
     version=1,
     kind="policy",
     spec=TrainSpec,
     ports={"dataset": Port(kind="dataset")},
-    modules=("motorium.stages.train", "motorium.stages.splits", "motorium.learn", "motorium.data", "motorium.core"),
+    modules=(
+        "motorium.stages.train",
+        "motorium.stages.seeds",
+        "motorium.stages.splits",
+        "motorium.learn",
+        "motorium.evaluate.seeds",
+        "motorium.data",
+        "motorium.core",
+    ),
+    distributions=("torch", "safetensors", "av", "pyarrow", "numpy"),
     run=run,
 )

@@ -1,7 +1,8 @@
 """Amplify: make many demonstrations out of few by moving their segments along with the objects.
 
-An attempt is a function of (source demonstrations, spec, its seed), bitwise, whatever batch, shard, process or
-machine it is made in. Which episodes are kept is a function of (source demonstrations, spec) alone.
+An attempt is a function of (source demonstrations, spec, its seed), bitwise, whatever batch, shard or process it is
+made in; another kind of processor may round otherwise. Which episodes are kept is a function of (source
+demonstrations, spec) alone.
 """
 
 from __future__ import annotations

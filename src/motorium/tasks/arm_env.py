@@ -321,10 +321,6 @@ class ArmEnv:
         return actions[:, :-1], opened + (closed - opened) * 0.5 * (actions[:, -1] + 1.0)
 
 
-def _addresses(model: mujoco.MjModel, joints: tuple[str, ...]) -> NDArray[np.int64]:
-    return np.array([int(model.joint(name).qposadr[0]) for name in joints])
-
-
 def yaw_down(x_m: Array, y_m: Array, z_m: Array, yaw_rad: Array) -> Array:
     """Return end-effector poses (n, 7) that point down at (x, y, z), turned by `yaw_rad` about the vertical."""
     down = np.array([0.0, 1.0, 0.0, 0.0])

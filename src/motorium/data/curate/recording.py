@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,7 @@ class Recording:
         scale: {feature key: (...)} standard deviation of each element over the whole dataset, in the
             array's own unit: what "a small motion" is measured against. Without it, the episode's own.
         stamps_s: (T,) float64, seconds, as the recorder wrote them, or None where only the rate is known.
-        frames: {camera key: (n, H, W, 3) uint8 RGB}, all or some of the pictures.
+        frames: {camera key: n pictures (H, W, 3) uint8 RGB}, all or some; an array, or what yields them in order.
         frame_steps: (n,) int64, the step of each of them; None: the first n steps.
         meta: plain data about the episode.
     """
@@ -75,7 +75,7 @@ class Recording:
     fps: float
     scale: Mapping[str, NDArray] = field(default_factory=dict)
     stamps_s: NDArray[np.float64] | None = None
-    frames: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    frames: Mapping[str, Collection[NDArray[np.uint8]]] = field(default_factory=dict)
     frame_steps: NDArray[np.int64] | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 

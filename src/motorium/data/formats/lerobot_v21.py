@@ -87,7 +87,8 @@ def _entry(root: Path, info: Info, row: dict[str, Any]) -> EpisodeEntry:
 def _read_lines(path: Path, keys: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the rows of a JSON lines file, each with all of `keys`."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: it also cuts at separators that may stand within a text.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         raise DataError("a file of the dataset is missing", where=path, remedy="fetch or copy it again") from None
     except (OSError, UnicodeDecodeError) as error:
