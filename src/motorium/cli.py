@@ -42,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         module = _load(name)
         parser = argparse.ArgumentParser(prog=f"motorium {name}", description=COMMANDS[name][1].capitalize() + ".")
         module.add_arguments(parser)
+        _show_log()
         return int(module.run(parser.parse_args(rest)) or 0)
     except MotoriumError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -86,6 +87,14 @@ def _top(argv: list[str]) -> int:
     hint = f"; did you mean '{near[0]}'?" if near else ""
     print(f"error: there is no command '{args.command}'{hint} See `motorium --help`.", file=sys.stderr)
     return BAD_INPUT
+
+
+def _show_log() -> None:
+    """Let the user see what the parts say of one-off work (fetching models, compiling), on standard error."""
+    import logging
+
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("motorium").setLevel(logging.INFO)
 
 
 def _load(name: str):

@@ -155,3 +155,10 @@ def test_real_rollouts_of_a_better_policy_are_improved():
     seeds = range(96)
     result = compare(rollout(Dot(32), Steer(0.4), seeds), rollout(Dot(17), Steer(1.0), seeds))
     assert result.verdict == "improved" and result.losses == 0
+
+
+def test_arms_without_a_difference_need_as_many_episodes_as_fit_the_interval_into_the_margin():
+    result = compare(*pairs(both=60, wins=10, losses=10, neither=20))
+    half = 0.5 * (result.difference.high - result.difference.low)
+    assert result.verdict == "underpowered"
+    assert result.needed == np.ceil(100 * (half / 0.05) ** 2)

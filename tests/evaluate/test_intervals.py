@@ -177,3 +177,9 @@ def test_missing_values_are_left_out_of_their_column_only():
 def test_infinite_values_are_refused():
     with pytest.raises(DataError, match="bootstrap"):
         bootstrap_mean([1.0, np.inf])
+
+
+def test_bca_of_two_values_as_frequent_as_each_other_is_symmetric():
+    # A quarter of the resampled means equal the mean: half of them count as below it.
+    low, high = bootstrap_mean(np.repeat([0.0, 1.0], 5))
+    assert low + high == pytest.approx(1.0, abs=1e-9) and low < 0.3

@@ -196,3 +196,11 @@ def test_table_keeps_the_order_of_seeds_not_of_rows(tmp_path):
     write_table(tmp_path / "a", {"x": made})
     write_table(tmp_path / "b", {"x": made.take(order)})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_time_to_success_is_that_of_successful_episodes_in_seconds():
+    made = arms()["baseline"]
+    assert 1 < made.success.sum() < made.n
+    told = arm_report("baseline", made, Dot(1).info.factors).success_time_s
+    assert told.n == made.success.sum() and told.unit == "s"
+    assert told.value == pytest.approx(made.length[made.success].mean() / made.control_hz)

@@ -240,6 +240,14 @@ def test_staging_and_scratch_of_the_dead_go(store):
     assert (staging.exists(), young.exists(), old.exists()) == (False, True, False)
 
 
+def test_files_that_vanish_under_the_collector_do_not_stop_it(store):
+    """A run that has just committed deletes its scratch at the same time; a link to nowhere looks the same."""
+    scratch = store.scratch("0" * 64)
+    (scratch / "gone").symlink_to("nowhere")
+    assert scratch in collect(store, age_s=-60).folders
+    assert not scratch.exists()
+
+
 def test_old_runs_go_but_the_newest_of_each_recipe(run, store):
     folders = [run(rows=rows).folder for rows in (2, 2, 2)]
     collect(store, age_s=0)

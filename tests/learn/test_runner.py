@@ -6,13 +6,12 @@ import torch
 
 from motorium.core.errors import ConventionError, MotoriumError, StoreError
 from motorium.core.features import vector
-from motorium.core.protocols import EnvInfo, Policy
+from motorium.core.protocols import Policy
 from motorium.learn.bundle import load_bundle
-from motorium.learn.description import check_fits
 from motorium.learn.export import export_bundle
 from motorium.learn.policy import load_policy
 from motorium.learn.runner import ChunkRunner, choose_block
-from tests.learn.toys import STATE, trained, wandering
+from tests.learn.toys import STATE, trained
 
 # Odd sizes on purpose: vectorised loops then have remainders.
 ODD = {"width": 77, "hidden": 131, "horizon": 5, "execute": 3, "n_obs": 2, "last_action": True, "euler_steps": 4}
@@ -181,41 +180,6 @@ def test_bad_observations_are_refused(load):
     with pytest.raises(MotoriumError, match="not finite") as caught:
         policy.act({STATE: broken})
     assert caught.value.details["where"] == "act, row 1"
-
-
-def env_info(**changes):
-    data = wandering()
-    values = {
-        "name": "toy",
-        "instruction": "",
-        "observation": {STATE: data.features[STATE], "extra": data.features["action"]},
-        "action": data.features["action"],
-        "action_low": -np.ones(2, np.float32),
-        "action_high": np.ones(2, np.float32),
-        "control_hz": 20.0,
-        "max_steps": 10,
-    }
-    return EnvInfo(**{**values, **changes})
-
-
-def test_check_fits_accepts_the_env_of_the_data(folders):
-    check_fits(load_policy(folders["torch"]).info, env_info())
-
-
-@pytest.mark.parametrize(
-    ("changes", "match"),
-    [
-        ({"observation": {}}, "gives no 'observation.state'"),
-        ({"observation": {STATE: vector(["x0", "x1", "x2"], "mm", "world")}}, "differs in its units"),
-        ({"observation": {STATE: vector(["x0", "x2", "x1"], "m", "world")}}, "differs in its names"),
-        ({"observation": {STATE: vector(["x0", "x1", "x2"], "m", "base")}}, "differs in its frame"),
-        ({"action": vector(["a0", "a1"], "m")}, "'action' differs in its units"),
-        ({"control_hz": 50.0}, "control rate"),
-    ],
-)
-def test_check_fits_refuses_another_convention(folders, changes, match):
-    with pytest.raises(ConventionError, match=match):
-        check_fits(load_policy(folders["torch"]).info, env_info(**changes))
 
 
 def test_broken_policy_folders_are_refused(tmp_path):

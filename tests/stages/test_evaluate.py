@@ -10,9 +10,16 @@ from motorium.stages.evaluate import worth_a_look
 def rollout(outcomes: list[int]) -> Rollout:
     n = len(outcomes)
     return Rollout(
-        task="t", policy="p", outcomes=("running", "success", "timeout", "dropped"), control_hz=20.0, versions={},
-        seeds=np.arange(100, 100 + n), outcome=np.array(outcomes, np.int8), length=np.ones(n, np.int64), returns=np.zeros(n),
-    )  # fmt: skip
+        task="t",
+        policy="p",
+        outcomes=("running", "success", "timeout", "dropped"),
+        control_hz=20.0,
+        versions={},
+        seeds=np.arange(100, 100 + n),
+        outcome=np.array(outcomes, np.int8),
+        length=np.ones(n, np.int64),
+        returns=np.zeros(n),
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from motorium.core.errors import SpecError
+from motorium.core.frames import matrix_from_quat, quat_from_yaw, quat_multiply
 from motorium.synth import EXPERTS
 from motorium.synth.demonstrate import demonstrate
 from motorium.synth.experts import make_expert
@@ -58,6 +59,29 @@ def test_lost_cube_is_picked_up_again():
         if step.ended[0]:
             break
     assert slipped and step.success[0]
+
+
+def test_a_lost_cube_that_turned_is_gripped_along_its_faces():
+    env = ToyPick(1)
+    expert = make_expert("pick-place", env)
+    env.reset(np.array([3]))
+    expert.reset(np.array([3]), np.ones(1, bool))
+    slipped, off = False, []
+    for _ in range(200):
+        target, gripper = expert.act(env)
+        step = env.step(env.action_from_target(target, gripper))
+        if not slipped and env.poses()["cube"][0, 2] > 0.04:
+            slipped = True
+            env.state["held"][0] = False
+            env.state["cube"][0, 2] = 0.02
+            env.state["cube"][0, 3:] = quat_multiply(quat_from_yaw(0.6), env.state["cube"][0, 3:])
+        elif slipped and gripper[0, 0] > 0 and not off:
+            hand, cube = (matrix_from_quat(pose[0, 3:]) for pose in (target, env.poses()["cube"]))
+            turn = np.arctan2(hand[1, 0], hand[0, 0]) - np.arctan2(cube[1, 0], cube[0, 0])
+            off.append(turn - 0.5 * np.pi * np.round(turn / (0.5 * np.pi)))
+        if step.ended[0]:
+            break
+    assert off and abs(off[0]) < expert.spec.tolerance_rad
 
 
 def test_reset_of_some_rows_leaves_the_others_alone():

@@ -92,5 +92,5 @@ def check_same(name: str, got: Feature, expected: Feature, where: str) -> None:
                 where=where,
                 got=ours,
                 expected=theirs,
-                remedy=f"convert '{name}' before it crosses this seam",
+                remedy=f"convert '{name}', or use the task, the data or the policy that belong together",
             )

@@ -51,6 +51,10 @@ Snapshot = dict[str, NDArray]
 
 RUNNING, SUCCESS = 0, 1
 
+# Observation key under which whoever drives a policy may tell it the command (B, A) that was executed before this call,
+# where that is not the one it expects. Policies that read no last command ignore it.
+LAST_ACTION = "last_action"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:

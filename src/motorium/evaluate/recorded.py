@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import ConventionError, DataError, SimError, SpecError, nearest
 from motorium.core.features import Feature, check_same
-from motorium.core.protocols import Policy
+from motorium.core.protocols import LAST_ACTION, Policy
 from motorium.core.random import derive_seed
 from motorium.data.episode import Episode
 
 ACTION = "action"
-LAST_ACTION = "last_action"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,8 +98,8 @@ def collect(store: Store, *, age_s: float = AGE_S, keep: Iterable[str] = (), dry
         gone = [store.folder(row["kind"], row["id"]) for row in garbage.artifacts]
         for place, folder in enumerate([*gone, *garbage.folders]):
             # Renamed before it is deleted: what is half deleted must not look like an artifact.
-            if folder.exists():
-                connection.execute("DELETE FROM files WHERE path LIKE ?", (f"{folder.absolute()}/%",))
+            connection.execute("DELETE FROM files WHERE path LIKE ?", (f"{folder.absolute()}/%",))
+            with contextlib.suppress(FileNotFoundError):
                 files.rename(folder, trash / str(place))
     files.remove_tree(trash)
     return garbage
@@ -138,9 +141,17 @@ def _old_runs(store: Store, history: list[dict[str, Any]], alive: set[str], befo
 
 
 def _touched(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in [folder, *folder.rglob("*")])
+    return max([status.st_mtime for status in _statuses(folder)], default=0.0)
 
 
 def size_of(folder: Path) -> int:
     """Return the bytes of the files under `folder`."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(status.st_size for status in _statuses(folder) if stat.S_ISREG(status.st_mode))
+
+
+def _statuses(folder: Path) -> Iterator[os.stat_result]:
+    """Yield the status of a folder and of all below it; what its owner deletes meanwhile is left out."""
+    for parent, _, names in os.walk(folder):
+        for path in (parent, *(os.path.join(parent, name) for name in names)):
+            with contextlib.suppress(FileNotFoundError):
+                yield os.lstat(path)

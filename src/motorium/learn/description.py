@@ -8,17 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from motorium.core.errors import ConventionError, DataError, StoreError, nearest
+from motorium.core.errors import DataError, StoreError, nearest
 from motorium.core.features import Feature, check_same
-from motorium.core.protocols import EnvInfo, PolicyInfo
+from motorium.core.protocols import LAST_ACTION, PolicyInfo
 
 FILE = "policy.json"
 WEIGHTS = "weights.safetensors"
 FORMAT = 1
 ACTION = "action"
-LAST_ACTION = "last_action"
 LAST_KNOWN = "last_action_known"
 NOISE = "noise"
 
@@ -151,35 +148,6 @@ def write_json(path: Path, plain: Mapping[str, Any]) -> None:
     """Write `plain` to `path`, the same bytes for the same data."""
     text = json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def check_fits(policy: PolicyInfo, env: EnvInfo) -> None:
-    """Check that a policy can drive an env: keys, shapes, names, units, frames, action and rate.
-
-    Raises:
-        ConventionError: naming the first difference.
-    """
-    where = f"policy in '{env.name}'"
-    for key, feature in policy.observation.items():
-        if key not in env.observation:
-            raise ConventionError(
-                f"the env gives no '{key}', which the policy reads",
-                where=where,
-                got=sorted(env.observation),
-                expected=key,
-                nearest=nearest(key, env.observation),
-                remedy="train with inputs that this env gives",
-            )
-        check_same(key, env.observation[key], feature, where)
-    check_same(ACTION, policy.action, env.action, where)
-    if not np.isclose(policy.control_hz, env.control_hz, rtol=1e-6, atol=0):
-        raise ConventionError(
-            "policy and env differ in their control rate",
-            where=where,
-            got=f"{policy.control_hz} Hz",
-            expected=f"{env.control_hz} Hz",
-            remedy="train on data recorded at the env's rate",
-        )
 
 
 def check_hold(action: Feature, inputs: Mapping[str, Feature], hold_key: str | None) -> None:

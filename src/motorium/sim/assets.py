@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import logging
 import os
 import re
 import shutil
@@ -39,6 +40,8 @@ MAX_UNPACKED_BYTES = 1 << 30
 COPY_BYTES = 1 << 20
 PIP_TIMEOUT_S = 1800
 PIP_POLL_S = 0.2
+
+log = logging.getLogger(__name__)
 
 OpenBar = Callable[..., Progress]
 
@@ -156,6 +159,7 @@ def _fill(wheel: Wheel, root: Path, open_bar: OpenBar) -> None:
     """Bring `root` into being; the caller holds the lock, so what lies aside under this name is dead."""
     for dead in root.parent.glob(f".aside-{wheel.name}-*"):
         shutil.rmtree(dead, ignore_errors=True)
+    log.info("fetching the models of %s %s (once)", wheel.name, wheel.version)
     aside = Path(tempfile.mkdtemp(prefix=f".aside-{wheel.name}-", dir=root.parent))
     try:
         archive = _wheel_by_hand(wheel) or _wheel_by_pip(wheel, aside, open_bar)

@@ -7,11 +7,13 @@ compiled. Transparency is not drawn: a geom with alpha above zero is opaque.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +23,8 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import SimError
 from motorium.sim.cameras import Quality, Shot
+
+log = logging.getLogger(__name__)
 
 NO_GPU = b"Could not find or load the NVIDIA CUDA driver"  # no news to who asked for the CPU
 GPU_SLOTS = 64
@@ -132,6 +136,8 @@ def _load() -> tuple[ModuleType, ModuleType]:
         raise _missing(error) from error
     if untouched:
         warp.config.log_level = warp.LOG_WARNING
+    if not any(Path(warp.config.kernel_cache_dir).glob("wp_*")):
+        log.info("compiling the ray tracer for this machine (once, 5 to 15 s for each kind of scene)")
     return warp, mujoco_warp
 
 
