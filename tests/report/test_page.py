@@ -276,7 +276,9 @@ def test_every_text_of_the_content_is_on_the_page():
 
 def test_comparisons_say_the_level_of_their_own_intervals():
     row = full_page().comparisons[0]
-    shared = dataclasses.replace(row, difference=Interval(value=0.1, low=0.0, high=0.2, n=99, level=0.975, method="Tango score"))
+    shared = dataclasses.replace(
+        row, difference=Interval(value=0.1, low=0.0, high=0.2, n=99, level=0.975, method="Tango score")
+    )
     assert "Comparisons; in brackets: 97.5 % Tango score interval" in build_page(Page(title="x", comparisons=(shared,)))
 
 

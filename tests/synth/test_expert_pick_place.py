@@ -66,7 +66,7 @@ def test_a_lost_cube_that_turned_is_gripped_along_its_faces():
     expert = make_expert("pick-place", env)
     env.reset(np.array([3]))
     expert.reset(np.array([3]), np.ones(1, bool))
-    slipped, off = False, []
+    slipped, opened, off = False, False, []
     for _ in range(200):
         target, gripper = expert.act(env)
         step = env.step(env.action_from_target(target, gripper))
@@ -75,7 +75,8 @@ def test_a_lost_cube_that_turned_is_gripped_along_its_faces():
             env.state["held"][0] = False
             env.state["cube"][0, 2] = 0.02
             env.state["cube"][0, 3:] = quat_multiply(quat_from_yaw(0.6), env.state["cube"][0, 3:])
-        elif slipped and gripper[0, 0] > 0 and not off:
+        opened |= slipped and gripper[0, 0] < 0
+        if opened and gripper[0, 0] > 0 and not off:
             hand, cube = (matrix_from_quat(pose[0, 3:]) for pose in (target, env.poses()["cube"]))
             turn = np.arctan2(hand[1, 0], hand[0, 0]) - np.arctan2(cube[1, 0], cube[0, 0])
             off.append(turn - 0.5 * np.pi * np.round(turn / (0.5 * np.pi)))
