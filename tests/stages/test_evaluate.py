@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motorium.evaluate.episodes import Rollout
-from motorium.stages.evaluate import worth_a_look
+from motorium.stages.evaluate import other_versions, worth_a_look
 
 
 def rollout(outcomes: list[int]) -> Rollout:
@@ -37,3 +37,10 @@ def rollout(outcomes: list[int]) -> Rollout:
 )
 def test_failures_are_filmed_first_and_successes_fill_up(outcomes, count, expected):
     assert sorted(worth_a_look(rollout(outcomes), count)) == sorted(expected)
+
+
+def test_other_versions_of_simulator_and_assets_are_said():
+    seen = {"version.mujoco": "3.17.0", "version.ogbench": "1.2.2", "task": "t"}
+    assert other_versions(seen, {"mujoco": "3.17.0", "ogbench": "1.2.2", "new": "1"}) == []
+    (line,) = other_versions(seen, {"mujoco": "4.0.1", "ogbench": "1.2.2"})
+    assert "3.17.0" in line and "4.0.1" in line

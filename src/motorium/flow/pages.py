@@ -14,14 +14,19 @@ from motorium.flow.store import Store
 
 # A page is a function of its inputs, and wall times are not: they are filled in when it is published.
 PLACEHOLDER = b"<!--run-->"
+# So is the command line of the run, which the page shows with a button that copies it.
+COMMAND = "<!--command-->"
 INDEX = "index.html"
 
 
-def publish(store: Store, recipe: str, pages: Mapping[str, tuple[Artifact, Mapping[str, Artifact]]]) -> list[Path]:
+def publish(
+    store: Store, recipe: str, pages: Mapping[str, tuple[Artifact, Mapping[str, Artifact]]], command: str = ""
+) -> list[Path]:
     """Copy each page to `<store>/reports/`, as `<recipe>.html`, or `<recipe>-<entry>.html` when there are several.
 
     Args:
         pages: {entry: (page, artifacts of the recipe by entry)}.
+        command: command line of the run.
 
     Raises:
         StoreError: when a page artifact has no `index.html`.
@@ -33,10 +38,16 @@ def publish(store: Store, recipe: str, pages: Mapping[str, tuple[Artifact, Mappi
             raise StoreError(f"page {page.ref} has no '{INDEX}'", where=page.path, expected=INDEX)
         target = store.root / "reports" / (f"{recipe}.html" if len(pages) == 1 else f"{recipe}-{entry}.html")
         data = source.read_bytes().replace(PLACEHOLDER, wall_times(artifacts).encode())
+        data = data.replace(_words(COMMAND).encode(), _words(command).encode())
         with files.disk_errors(target):
             files.write_atomic(target, data, durable=False)
         published.append(target)
     return published
+
+
+def _words(line: str) -> str:
+    """Return a command line as the page writes it: each word held together."""
+    return " ".join(f"<span>{html.escape(word)}</span>" for word in line.split(" "))
 
 
 def wall_times(artifacts: Mapping[str, Artifact]) -> str:

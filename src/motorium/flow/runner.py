@@ -180,7 +180,7 @@ class Runner:
                 finally:
                     if executor is not None:
                         executor.close()
-                self.run.pages = publish(self._store, self._recipe.name, self._pages())
+                self.run.pages = publish(self._store, self._recipe.name, self._pages(), self._options.command)
             state, code = runs.DONE, self.run.exit_code
             return self.run
         except KeyboardInterrupt:

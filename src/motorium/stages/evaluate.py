@@ -47,6 +47,10 @@ def run(spec: EvaluateSpec, inputs: Mapping[str, Any], context: Context) -> Resu
     env = open_world(task, options, 1, 1)
     bounds, versions = dict(env.info.factors), dict(env.info.versions)
     env.close()
+    notes = [f"policy {source.ref}; seeds of its data: {conventions.get('data_seeds', 'unknown')}"]
+    for note in other_versions(conventions, versions):
+        context.note(note)
+        notes.append(note)
     filmed = film_some(spec, source, made, task, options, context) if spec.videos else []
     replay = f"{shlex.join(replay_words(source.ref, task, options))} --seeds {{seeds}}"
     origin = Origin(data=conventions.get("data", ""), command=context.command, replay=replay)
@@ -57,7 +61,7 @@ def run(spec: EvaluateSpec, inputs: Mapping[str, Any], context: Context) -> Resu
         versions=versions,
         command=context.command,
         arms=(arm,),
-        notes=(f"policy {source.ref}; seeds of its data: {conventions.get('data_seeds', 'unknown')}",),
+        notes=tuple(notes),
     )
     write_report(context.output, report, {"policy": made})
     metrics = {
@@ -83,6 +87,16 @@ def evaluate_shard(
         return rollout(env, load(folder, kind), range(first, first + count)).to_plain()
     finally:
         env.close()
+
+
+def other_versions(conventions: Mapping[str, str], versions: Mapping[str, str]) -> list[str]:
+    """Return a line for each simulator or asset of which the policy's data saw another version than is here."""
+    seen = {name: conventions.get(f"version.{name}") for name in versions}
+    return [
+        f"the policy's data were made with {name} {seen[name]}, and this world has {version}"
+        for name, version in versions.items()
+        if seen[name] not in (None, version)
+    ]
 
 
 def check_unseen(spec: EvaluateSpec, conventions: Mapping[str, str]) -> None:

@@ -16,7 +16,6 @@ class PageSpec(Spec):
 
     title: str = Field("A run", description="heading of the page")
     subtitle: str = Field("", description="one sentence under it")
-    command: str = Field("", description="command line that runs the whole recipe")
     clips: int = Field(3, ge=0, description="episodes to show of each dataset that has pictures")
 
 
@@ -36,6 +35,7 @@ def run(spec: PageSpec, inputs: Mapping[str, Any], context: Context) -> Result:
 
 def collect(spec: PageSpec, artifacts: Mapping[str, Artifact]):
     """Return the content of the page."""
+    from motorium.flow.pages import COMMAND
     from motorium.report.content import Page
     from motorium.stages import page_data, page_results
 
@@ -53,7 +53,7 @@ def collect(spec: PageSpec, artifacts: Mapping[str, Artifact]):
     return Page(
         title=spec.title,
         subtitle=spec.subtitle,
-        command=spec.command,
+        command=COMMAND,
         stages=tuple(page_results.stage_row(name, artifact) for name, artifact in artifacts.items()),
         lineage=page_results.lineage(artifacts),
         **{
@@ -73,8 +73,14 @@ STAGE = Stage(
         "motorium.stages.page",
         "motorium.stages.page_data",
         "motorium.stages.page_results",
-        "motorium.evaluate.report",
+        "motorium.stages.wording",
+        "motorium.flow.pages",
         "motorium.report",
+        "motorium.evaluate",
+        "motorium.learn.description",
+        "motorium.data",
+        "motorium.core",
     ),
+    distributions=("numpy", "pyarrow", "av", "matplotlib"),
     run=run,
 )

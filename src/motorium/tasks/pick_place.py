@@ -15,6 +15,11 @@ Failure:
     `unstable`: MuJoCo gave the world up as not finite;
     `timeout` (truncation): `max_steps` went by.
 
+How the cube gets there is not judged: pushing it into the zone would count.
+
+The observation holds the true poses of cube and zone. A real robot has to perceive them, so a success rate here is that
+of control alone.
+
 The signal `grasped` of the first segment: the cube's centre is within 0.02 m of the pinch point, the gripper is open
 by less than the cube's edge and 8 mm, and the cube has been lifted by more than 0.01 m.
 """

