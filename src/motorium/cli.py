@@ -94,7 +94,7 @@ def _show_log() -> None:
     import logging
 
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("motorium").setLevel(logging.INFO)
+    logging.getLogger("motorium.sim").setLevel(logging.INFO)
 
 
 def _load(name: str):

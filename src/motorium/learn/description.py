@@ -14,7 +14,8 @@ from motorium.core.protocols import LAST_ACTION, PolicyInfo
 
 FILE = "policy.json"
 WEIGHTS = "weights.safetensors"
-FORMAT = 1
+# Raised whenever the same weights come to mean something else: 2, since flow matching predicts chunks, not velocities.
+FORMAT = 2
 ACTION = "action"
 LAST_KNOWN = "last_action_known"
 NOISE = "noise"

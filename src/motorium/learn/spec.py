@@ -31,7 +31,7 @@ class TrainSpec(Spec):
     blocks: int = Field(2, ge=1, description="residual blocks")
     euler_steps: int = Field(10, ge=1, le=100, description="integration steps of a sample (flow matching)")
     noise_scale: float = Field(
-        0.25, ge=0, le=1, description="spread of the noise a sample starts from; 1 draws from the learned distribution"
+        0.5, ge=0, le=1, description="spread of the noise a sample starts from; 1 draws from the learned distribution"
     )
 
     normalization: Literal["mean_std", "quantile"] = Field(

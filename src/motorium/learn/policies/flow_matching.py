@@ -26,9 +26,9 @@ class FlowMatching(ChunkNet):
     """`x_t = t noise + (1 - t) chunk`, and the velocity `noise - chunk = (x_t - chunk) / t`.
 
     The trunk predicts the chunk, from x_t, t and z; the velocity follows. Chunks are smooth and noise is
-    not: a small trunk that had to answer with the velocity would spend itself on carrying the noise through
-    (measured on the pick-and-place task, 100 episodes, 1,000 steps, three seeds: 97-100 % success against
-    67-85 %).
+    not: a small trunk that had to answer with the velocity would spend itself on carrying the noise through.
+    Measured on pick-and-place with 100 episodes and 1,000 steps: 97-99 % success against 92 %; with 1,000
+    episodes and 4,000 steps both are at 99 %.
     """
 
     needs_noise = True
@@ -68,7 +68,8 @@ class FlowMatching(ChunkNet):
         """Integrate from t = 1 to 0 in `euler_steps` equal steps.
 
         Less noise than the field was trained with (`noise_scale` < 1) draws closer to the modes of the
-        learned distribution, which makes a policy steadier than the demonstrations it was shown.
+        learned distribution, which makes a policy steadier than the demonstrations it was shown; much less
+        and it stands still where they paused (measured at 4,000 steps: 97 % at 0.25, 99 % at 0.5 and 1).
         """
         x = self.noise_scale * noise.flatten(1)
         for left in range(self.euler_steps, 0, -1):
