@@ -11,11 +11,11 @@ from motorium.learn.policy import load_policy
 from motorium.learn.spec import TrainSpec
 from tests.learn.toys import GOAL, STATE
 
-STEPS, NEAR_M, SPEED = 80, 0.02, 0.05
+STEPS, NEAR_M, SPEED = 80, 0.03, 0.05
 
 
 class Reaching:
-    """A point in the plane that moves by `SPEED * action` and is to come to rest within 2 cm of its goal."""
+    """A point in the plane that moves by `SPEED * action` and is to come to rest within 3 cm of its goal."""
 
     def __init__(self, rows, seed):
         rng = stream(seed, "reaching")
@@ -31,6 +31,7 @@ class Reaching:
         return np.linalg.norm(self.p_m - self.goal_m, axis=1) < NEAR_M
 
 
+# Demonstrations are shaken by 1 cm a step, which leaves them about 1.3 cm off on each axis at rest.
 def expert(world, gain):
     return np.clip(gain[:, None] * (world.goal_m - world.p_m) / SPEED, -1, 1)
 
