@@ -23,7 +23,7 @@ $(OPENPI)/.installed: Makefile
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/motorium run recipes/pick-place.yaml
+	$(BIN)/motorium run recipes/pick-place.yaml --on processes
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

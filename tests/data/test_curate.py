@@ -386,3 +386,12 @@ def test_an_element_that_hardly_moves_is_measured_by_its_peers():
     # The median of the moving peers (0.2, 0.3, 0.4, 1e-4) is 0.25, 5 % of it 0.0125; what never moves stays 0.
     np.testing.assert_allclose(floored, [0.2, 0.3, 0.4, 0.0125, 0.0, 7.0])
     np.testing.assert_array_equal(with_floor(scale, None), scale)
+
+
+def test_elements_go_by_their_names_where_they_have_some():
+    arrays = {STATE: np.zeros((5, 2))}
+    named = Recording(arrays=arrays, fps=10.0, names={STATE: ("elbow", "wrist")})
+    assert named.element_names(STATE) == ["elbow", "wrist"]
+    assert Recording(arrays=arrays, fps=10.0).element_names(STATE) == ["element 0", "element 1"]
+    # Names of another vector are no names of this one.
+    assert Recording(arrays=arrays, fps=10.0, names={STATE: ("elbow",)}).element_names(STATE)[1] == "element 1"

@@ -141,6 +141,7 @@ def measure_shard(folder: str, plain: dict[str, Any], first: int, count: int, th
             scale=scale,
             stamps_s=stamps[rows].astype(np.float64),
             frames=frames,
+            names={key: feature.names for key, feature in dataset.features.items() if feature.names},
             meta=episode.meta,
         )
         made.append(measure(recording, spec))

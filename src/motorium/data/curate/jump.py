@@ -28,7 +28,7 @@ class JumpLimits(Spec):
 
 
 def measure(recording: Recording, limits: JumpLimits) -> dict:
-    """Return the largest jump (standard deviations) of each element of the state, and its step."""
+    """Return the largest jump (standard deviations) of each element of the state, its step and its name."""
     state = recording.scaled(STATE)
     if state is None:
         return {MISSING: "no finite state"}
@@ -37,7 +37,11 @@ def measure(recording: Recording, limits: JumpLimits) -> dict:
     size = np.abs(np.diff(state, axis=0))
     beside = np.maximum(size[:-2], size[2:])
     excess = np.maximum(size[1:-1] - beside, 0.0)
-    return {"size": excess.max(axis=0).tolist(), "step": (excess.argmax(axis=0) + 2).tolist()}
+    return {
+        "size": excess.max(axis=0).tolist(),
+        "step": (excess.argmax(axis=0) + 2).tolist(),
+        "names": recording.element_names(STATE),
+    }
 
 
 def judge(measures: Sequence[Measures], limits: JumpLimits) -> list[list[Finding]]:
@@ -61,7 +65,7 @@ def judge(measures: Sequence[Measures], limits: JumpLimits) -> list[list[Finding
                 value=size if hard else float(z[i, element]),
                 threshold=limits.max_size if hard else limits.z,
                 unit="standard deviation" if hard else "MAD",
-                message=f"state element {element} jumps by {size:.1f} standard deviations at step {step}",
+                message=f"{one['names'][element]} jumps by {size:.1f} standard deviations at step {step}",
                 steps=(step - 1, step + 1),
             )
         )

@@ -68,6 +68,7 @@ class Recording:
         stamps_s: (T,) float64, seconds, as the recorder wrote them, or None where only the rate is known.
         frames: {camera key: n pictures (H, W, 3) uint8 RGB}, all or some; an array, or what yields them in order.
         frame_steps: (n,) int64, the step of each of them; None: the first n steps.
+        names: {feature key: name of each element}, where they are known.
         meta: plain data about the episode.
     """
 
@@ -77,6 +78,7 @@ class Recording:
     stamps_s: NDArray[np.float64] | None = None
     frames: Mapping[str, Collection[NDArray[np.uint8]]] = field(default_factory=dict)
     frame_steps: NDArray[np.int64] | None = None
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -113,6 +115,13 @@ class Recording:
             raise DataError(f"the scale of '{key}' has the wrong shape", got=scale.shape, expected=series.shape[1:])
         used = scale > 1e-9
         return np.where(used, (series - series[:1]) / np.where(used, scale, 1.0), 0.0)
+
+    def element_names(self, key: str) -> list[str]:
+        """Return a name for each element of a numeric array: its own, or `element 3`."""
+        series = self.series(key)
+        count = 0 if series is None else series.shape[1]
+        names = list(self.names.get(key) or ())
+        return names if len(names) == count else [f"element {number}" for number in range(count)]
 
     def motion(self, window_s: float = 0.2) -> NDArray[np.float64] | None:
         """Return how fast the state moves at each step: (T,) standard deviations a second, rms over its elements.

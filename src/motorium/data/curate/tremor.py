@@ -32,7 +32,9 @@ class TremorLimits(Spec):
 
 
 def measure(recording: Recording, limits: TremorLimits) -> dict:
-    """Return the amplitude (rms, standard deviations) above the limit frequency of each element of the state."""
+    """Return the amplitude (rms, standard deviations) above the limit frequency, and the name, of each element
+    of the state.
+    """
     state = recording.scaled(STATE)
     if state is None:
         return {MISSING: "no finite state"}
@@ -41,7 +43,8 @@ def measure(recording: Recording, limits: TremorLimits) -> dict:
     if recording.fps <= 2 * limits.above_hz:
         return {MISSING: f"recorded at {recording.fps:g} Hz: nothing above {limits.above_hz:g} Hz can be seen"}
     frequency, power = welch(state, recording.fps)
-    return {"amplitude": np.sqrt(power[frequency > limits.above_hz].sum(axis=0)).tolist()}
+    amplitude = np.sqrt(power[frequency > limits.above_hz].sum(axis=0))
+    return {"amplitude": amplitude.tolist(), "names": recording.element_names(STATE)}
 
 
 def judge(measures: Sequence[Measures], limits: TremorLimits) -> list[list[Finding]]:
@@ -59,7 +62,7 @@ def judge(measures: Sequence[Measures], limits: TremorLimits) -> list[list[Findi
                 value=float(z[i, element]),
                 threshold=limits.z,
                 unit="MAD",
-                message=f"state element {element} oscillates above {limits.above_hz:g} Hz with "
+                message=f"{measures[i]['names'][element]} oscillates above {limits.above_hz:g} Hz with "
                 f"{amplitude[i, element]:.1%} of its standard deviation, far more than in the group",
             )
         )
