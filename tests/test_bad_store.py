@@ -18,6 +18,7 @@ import pytest
 
 from tests.support import bad_input
 from tests.support.bad_input import DATA, G1, ROOT, Shop, contents, motorium
+from tests.support.interrupts import heed_interrupts
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +305,13 @@ def test_ctrl_c_while_training_is_one_line_and_goes_on(shop, tmp_path):
     words = ["run", str(G1), "--only", "train", "--store", str(store), *words]
     command = [sys.executable, "-m", "motorium.cli", *words]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=one_thread()
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=one_thread(),
+        preexec_fn=heed_interrupts,
     )
     deadline = time.monotonic() + 120
     while not list(store.glob("scratch/*/*.safetensors")):

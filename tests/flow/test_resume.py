@@ -15,6 +15,7 @@ from motorium.flow.runs import read_runs
 from motorium.flow.store import Store
 from tests.flow import toys
 from tests.flow.conftest import ROOT, ids
+from tests.support.interrupts import heed_interrupts
 
 # Every one of these starts processes and waits for them.
 pytestmark = pytest.mark.slow
@@ -43,6 +44,7 @@ def start(store, recipe, *options: str) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
 
 
