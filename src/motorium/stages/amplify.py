@@ -10,7 +10,7 @@ from pydantic import Field
 from motorium.core.errors import DataError
 from motorium.flow.stage import Context, Port, Result, Stage
 from motorium.stages.wording import percent
-from motorium.stages.worlds import WORLD_MODULES, WORLD_PACKAGES, WorldSpec, world_files, world_of
+from motorium.stages.worlds import WORLD_MODULES, WORLD_PACKAGES, WorldSpec, open_world, world_files, world_of
 from motorium.synth.amplify_spec import AmplifySpec
 
 
@@ -29,7 +29,6 @@ def run(spec: AmplifyStageSpec, inputs: Mapping[str, Any], context: Context) -> 
     from motorium.stages.episodes import unpack
     from motorium.stages.recordings import dataset_spec
     from motorium.stages.seeds import episode_seeds
-    from motorium.stages.worlds import open_world
     from motorium.synth.record import Attempt, RecordOptions, record_features
     from motorium.synth.rounds import Rounds
     from motorium.synth.tally import summarize
@@ -87,7 +86,6 @@ def amplify_shard(
     """Make one attempt a seed; return them as plain data, episodes packed."""
     from motorium.data.dataset import open_dataset
     from motorium.stages.episodes import pack
-    from motorium.stages.worlds import open_world
     from motorium.synth.amplify import amplify_shard as make
     from motorium.synth.segments import make_sources
 

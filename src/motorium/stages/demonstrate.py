@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import Field
 from motorium.core.errors import DataError
 from motorium.flow.stage import Context, Result, Stage
 from motorium.stages.blocks import blocks
-from motorium.stages.worlds import WORLD_MODULES, WORLD_PACKAGES, WorldSpec, world_files
+from motorium.stages.worlds import WORLD_MODULES, WORLD_PACKAGES, WorldSpec, open_world, world_files
 
 
 class DemonstrateSpec(WorldSpec):
@@ -32,34 +33,29 @@ def run(spec: DemonstrateSpec, inputs: Mapping[str, Any], context: Context) -> R
     from motorium.data.writer import DatasetWriter
     from motorium.stages.episodes import unpack
     from motorium.stages.recordings import dataset_spec
-    from motorium.synth.record import Pictures, RecordOptions, record_features
+    from motorium.synth.record import record_features
 
     shards = [
         {"plain": spec.to_plain(), "first": first, "count": count}
         for first, count in blocks(spec.first_seed, spec.episodes, spec.worlds)
     ]
-    outcomes: dict[str, int] = {}
-    kept = 0
-    from motorium.stages.worlds import open_world
-
     env = open_world(spec.task, spec.options, 1, 1)
-    pictures = Pictures(cameras=tuple(spec.cameras), height=spec.height, width=spec.width) if spec.cameras else None
-    features = record_features(env, RecordOptions(pictures=pictures))
+    features = record_features(env, record_options(spec))
     described = dataset_spec(env.info, features, spec.task, spec.options)
     env.close()
+    outcomes: Counter[str] = Counter()
     with DatasetWriter(context.output, spec=described) as writer:
         sizes = [shard["count"] for shard in shards]
         for result in context.map(demonstrate_shard, shards, unit="episode", sizes=sizes):
-            for outcome, count in result["outcomes"].items():
-                outcomes[outcome] = outcomes.get(outcome, 0) + count
+            outcomes.update(result["outcomes"])
             for plain in result["episodes"]:
                 writer.add(unpack(plain))
-                kept += 1
+        kept = writer.num_episodes
         if not kept:
             raise DataError(
                 "no demonstration succeeded",
                 where=f"expert '{spec.expert}' on '{spec.task}'",
-                got=outcomes,
+                got=dict(outcomes),
                 expected="at least one success",
                 remedy="look at the outcomes; try the task's default options",
             )
@@ -73,24 +69,28 @@ def demonstrate_shard(plain: dict[str, Any], first: int, count: int, threads: in
     import numpy as np
 
     from motorium.stages.episodes import pack
-    from motorium.stages.worlds import open_world
     from motorium.synth.demonstrate import demonstrate
     from motorium.synth.experts import make_expert
-    from motorium.synth.record import Pictures, RecordOptions
 
     spec = DemonstrateSpec.parse(plain)
     env = open_world(spec.task, spec.options, count, threads)
     try:
-        pictures = Pictures(cameras=tuple(spec.cameras), height=spec.height, width=spec.width) if spec.cameras else None
-        options = RecordOptions(pictures=pictures, keep=("success",), source={"stage": "demonstrate"})
         expert = make_expert(spec.expert, env, spec.expert_options)
-        attempts = demonstrate(env, expert, np.arange(first, first + count), options)
+        attempts = demonstrate(env, expert, np.arange(first, first + count), record_options(spec))
     finally:
         env.close()
-    outcomes: dict[str, int] = {}
-    for attempt in attempts:
-        outcomes[attempt.outcome] = outcomes.get(attempt.outcome, 0) + 1
-    return {"episodes": [pack(a.episode) for a in attempts if a.episode is not None], "outcomes": outcomes}
+    return {
+        "episodes": [pack(attempt.episode) for attempt in attempts if attempt.episode is not None],
+        "outcomes": dict(Counter(attempt.outcome for attempt in attempts)),
+    }
+
+
+def record_options(spec: DemonstrateSpec):
+    """Return what is recorded of each attempt: the successes, with pictures where cameras are named."""
+    from motorium.synth.record import Pictures, RecordOptions
+
+    pictures = Pictures(cameras=tuple(spec.cameras), height=spec.height, width=spec.width) if spec.cameras else None
+    return RecordOptions(pictures=pictures, keep=("success",), source={"stage": "demonstrate"})
 
 
 STAGE = Stage(
