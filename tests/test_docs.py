@@ -26,8 +26,8 @@ from motorium.data.curate import CHECKS
 from motorium.data.doctor import DOCTOR_CHECKS
 from motorium.data.episode import Episode
 from motorium.data.formats import FORMATS, LOGS
+from motorium.data.ingest.mapping import MappingSpec, Part
 from motorium.data.loader.spec import LoaderSpec
-from motorium.data.mapping import MappingSpec, Part
 from motorium.data.writer import DatasetSpec, DatasetWriter
 from motorium.data.writers import WRITERS
 from motorium.evaluate.compare import EXIT_CODES

@@ -6,7 +6,7 @@ import pytest
 
 from motorium.core.errors import DataError
 from motorium.data.formats.act import FORMAT
-from motorium.data.suggest import suggest
+from motorium.data.ingest.suggest import suggest
 from tests.data.hdf5_samples import write_act, write_robomimic
 
 CAMERA = "observations/images/cam_high"

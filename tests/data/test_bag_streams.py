@@ -490,7 +490,7 @@ def test_protobuf_is_read_by_its_descriptors_and_what_is_not_set_is_masked(tmp_p
 
 
 def test_columns_beyond_the_budget_lie_in_files_and_are_equal(tmp_path):
-    from motorium.data.formats.bag_columns import Columns
+    from motorium.data.formats.bags.columns import Columns
 
     _, segment = recorded(tmp_path, drive(make))
     small, large = (

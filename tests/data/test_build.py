@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from motorium.core.errors import DataError, SpecError
-from motorium.data import gather, sources
-from motorium.data.ingest import Plan, plan
-from motorium.data.mapping import MappingSpec
-from motorium.data.resolve import resolve
-from motorium.data.suggest import suggest
+from motorium.data.ingest import gather, sources
+from motorium.data.ingest.mapping import MappingSpec
+from motorium.data.ingest.planning import Plan, plan
+from motorium.data.ingest.resolve import resolve
+from motorium.data.ingest.suggest import suggest
 from motorium.data.writer import DatasetWriter
 from tests.data.toylog import S, Toy, ToySegment, every, film, toy_log
 from tests.support.real import real_data

@@ -8,11 +8,11 @@ import pytest
 from motorium.commands import inspect as command
 from motorium.core.catalog import Catalog
 from motorium.core.errors import DataError, SpecError
-from motorium.data import inspect as module
-from motorium.data import sources
-from motorium.data.inspect import _log, inspect
-from motorium.data.inspect_text import table
-from motorium.data.mapping import read_mapping
+from motorium.data.ingest import inspect as module
+from motorium.data.ingest import sources
+from motorium.data.ingest.inspect import _log, inspect
+from motorium.data.ingest.inspect_text import table
+from motorium.data.ingest.mapping import read_mapping
 from tests.data.toylog import Toy, ToySegment, every, film, toy_log
 from tests.support.real import real_data
 

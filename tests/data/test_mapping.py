@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from motorium.core.errors import SpecError
-from motorium.data.mapping import Comments, MappingSpec, format_mapping, parse_yaml, read_mapping, write_mapping
+from motorium.data.ingest.mapping import Comments, MappingSpec, format_mapping, parse_yaml, read_mapping, write_mapping
 
 TEXT = st.text(max_size=12)
 NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)

@@ -12,8 +12,8 @@ from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, IndexType
 
 from motorium.core.errors import DataError
+from motorium.data.formats.bags.mcap_file import MAGIC
 from motorium.data.formats.mcap import FORMAT
-from motorium.data.formats.mcap_file import MAGIC
 from tests.data.bag_samples import Make, Sent, drive, ros2_store, write_ros2_mcap
 from tests.support.real import real_data
 

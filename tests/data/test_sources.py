@@ -7,8 +7,8 @@ import pytest
 
 from motorium.core.catalog import Catalog
 from motorium.core.errors import CatalogError, DataError
-from motorium.data import sources
-from motorium.data.sources import find, open_log, recognise
+from motorium.data.ingest import sources
+from motorium.data.ingest.sources import find, open_log, recognise
 from tests.support.real import real_data
 
 BROKEN = """

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from motorium.core.errors import DataError
-from motorium.data.decisions import decisions_missing
-from motorium.data.mapping import MappingSpec, parse_yaml
-from motorium.data.resolve import resolve
-from motorium.data.suggest import suggest
+from motorium.data.ingest.decisions import decisions_missing
+from motorium.data.ingest.mapping import MappingSpec, parse_yaml
+from motorium.data.ingest.resolve import resolve
+from motorium.data.ingest.suggest import suggest
 from tests.data.toylog import S, Toy, ToySegment, every, film, toy_log
 
 STATE, ACTION, FRONT = "observation.state", "action", "observation.images.front"

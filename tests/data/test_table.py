@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from motorium.core.errors import DataError, SpecError
-from motorium.data.formats import table_csv, table_files
 from motorium.data.formats.table import FORMAT
-from motorium.data.formats.table_columns import split_unit
+from motorium.data.formats.tables import csv as table_csv
+from motorium.data.formats.tables import files as table_files
+from motorium.data.formats.tables.columns import split_unit
 from tests.data.damage import damaged, read_all, survives
 from tests.data.driving_samples import picture
 

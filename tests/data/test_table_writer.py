@@ -10,12 +10,12 @@ import yaml
 from motorium.core.errors import DataError
 from motorium.core.features import Feature, vector
 from motorium.core.progress import Silent
-from motorium.data.build import episodes
 from motorium.data.dataset import open_dataset
 from motorium.data.episode import Episode
 from motorium.data.formats.table import FORMAT
-from motorium.data.mapping import MappingSpec
-from motorium.data.resolve import resolve
+from motorium.data.ingest.build import episodes
+from motorium.data.ingest.mapping import MappingSpec
+from motorium.data.ingest.resolve import resolve
 from motorium.data.video_read import decode_image
 from motorium.data.writer import DatasetSpec, DatasetWriter
 from motorium.data.writers.table import CSV, PARQUET

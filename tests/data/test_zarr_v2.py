@@ -15,9 +15,9 @@ from PIL import Image
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 
 from motorium.core.errors import DataError
-from motorium.data.formats.zarr_store import ZarrStore
-from motorium.data.formats.zarr_v2 import ZarrArray, array_names
-from motorium.data.formats.zarr_v3 import ZarrArrayV3, array_names_v3
+from motorium.data.formats.zarrs.store import ZarrStore
+from motorium.data.formats.zarrs.v2 import ZarrArray, array_names
+from motorium.data.formats.zarrs.v3 import ZarrArrayV3, array_names_v3
 
 BIG_CHUNKS = {"chunks": [10**6]}
 VALUES = np.arange(103 * 7, dtype=np.float32).reshape(103, 7) / 3

@@ -148,7 +148,7 @@ def test_a_copy_that_fails_names_the_artifact_and_leaves_nothing(aloha, tmp_path
 
 
 def test_a_recording_is_opened_once_whatever_its_shards(aloha, tmp_path, monkeypatch):
-    from motorium.data import plan as plans
+    from motorium.data.ingest import plan as plans
 
     opened = []
     real = plans.open_log

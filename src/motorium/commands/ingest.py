@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.accept:
         options["accept"] = True
     if args.mapping is not None:
-        from motorium.data.mapping import read_mapping
+        from motorium.data.ingest.mapping import read_mapping
 
         # Its content, not its name: what was decided is then in the artifact's manifest.
         options["mapping"] = read_mapping(args.mapping).to_plain()
@@ -53,9 +53,9 @@ def _ask(path: Path, options: dict[str, Any]) -> None:
     Raises:
         DataError: with every decision that is missing, and the name of the file that holds the suggestions.
     """
-    from motorium.data.decisions import decisions_missing
-    from motorium.data.ingest import questions
-    from motorium.data.sources import recognise
+    from motorium.data.ingest.decisions import decisions_missing
+    from motorium.data.ingest.planning import questions
+    from motorium.data.ingest.sources import recognise
     from motorium.stages.ingest_log import mapping_of
 
     spec = IngestSpec.parse(options, where="ingest")

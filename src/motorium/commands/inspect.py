@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what is there; write the mapping where it is wanted."""
-    from motorium.data.inspect import inspect
-    from motorium.data.inspect_text import table
+    from motorium.data.ingest.inspect import inspect
+    from motorium.data.ingest.inspect_text import table
 
     target = None if args.mapping is None else Path(args.mapping)
     if target is not None and target.exists():

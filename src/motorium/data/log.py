@@ -1,7 +1,7 @@
 """Log: what a format's reader gives, whatever the file: segments (episodes to be) of named streams.
 
 A reader describes streams and hands out samples when asked; it decides nothing. Which stream becomes which feature,
-on which clock, is said by a mapping (`data/mapping.py`), for which a reader's `target` and `align` are suggestions.
+on which clock, is said by a mapping (`data/ingest/mapping.py`); a reader's `target` and `align` are only suggestions.
 Nothing of a recording need fit into memory: numbers are read in slices, pictures are generated one by one.
 """
 

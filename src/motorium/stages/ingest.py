@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from motorium.core.spec import Spec
-from motorium.data.mapping import MappingSpec
+from motorium.data.ingest.mapping import MappingSpec
 from motorium.flow.stage import Context, Port, Result, Stage
 
 
@@ -51,7 +51,7 @@ def named_files(spec: IngestSpec) -> Sequence[Path]:
 
 def run(spec: IngestSpec, inputs: Mapping[str, Any], context: Context) -> Result:
     """Find out what the source is, and take it in."""
-    from motorium.data.sources import recognise
+    from motorium.data.ingest.sources import recognise
 
     path = inputs["source"].path
     found = recognise(path)

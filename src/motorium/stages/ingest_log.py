@@ -11,9 +11,9 @@ from motorium.core.errors import DataError
 from motorium.core.progress import Counted
 from motorium.data.dataset import open_dataset
 from motorium.data.episode import Episode
-from motorium.data.ingest import Plan, plan
-from motorium.data.mapping import MappingSpec, read_mapping
-from motorium.data.plan import VALID
+from motorium.data.ingest.mapping import MappingSpec, read_mapping
+from motorium.data.ingest.plan import VALID
+from motorium.data.ingest.planning import Plan, plan
 from motorium.data.writer import DatasetSpec
 from motorium.flow.stage import Context, Result
 from motorium.stages.blocks import blocks

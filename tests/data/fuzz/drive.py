@@ -13,11 +13,11 @@ import numpy as np
 from motorium.core.errors import MotoriumError
 from motorium.data.dataset import Dataset, open_dataset
 from motorium.data.formats import FORMATS, LOGS
-from motorium.data.ingest import plan
-from motorium.data.inspect import inspect
-from motorium.data.inspect_text import table
+from motorium.data.ingest.inspect import inspect
+from motorium.data.ingest.inspect_text import table
+from motorium.data.ingest.planning import plan
+from motorium.data.ingest.sources import open_log
 from motorium.data.log import Log, Segment, Stream
-from motorium.data.sources import open_log
 
 SEGMENTS, STREAMS, SAMPLES = 3, 100, 3
 

@@ -10,9 +10,9 @@ import pytest
 from motorium.core.errors import DataError, MotoriumError
 from motorium.data.bounds import inside, read_metadata
 from motorium.data.dataset import open_dataset
-from motorium.data.ingest import plan
-from motorium.data.inspect import inspect
-from motorium.data.sources import find, open_log
+from motorium.data.ingest.inspect import inspect
+from motorium.data.ingest.planning import plan
+from motorium.data.ingest.sources import find, open_log
 from tests.data.fuzz.corpus import BY_NAME
 from tests.data.hdf5_samples import write_act, write_isaac_lab
 

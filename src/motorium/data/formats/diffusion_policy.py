@@ -28,9 +28,9 @@ from motorium.data.formats.columns import (
     picture_source,
     raw_picture,
 )
-from motorium.data.formats.zarr_store import ZarrStore
-from motorium.data.formats.zarr_v2 import ZarrArray, array_names
-from motorium.data.formats.zarr_v3 import ZarrArrayV3, array_names_v3
+from motorium.data.formats.zarrs.store import ZarrStore
+from motorium.data.formats.zarrs.v2 import ZarrArray, array_names
+from motorium.data.formats.zarrs.v3 import ZarrArrayV3, array_names_v3
 from motorium.data.log import Log, Segment
 
 ENDS = "meta/episode_ends"

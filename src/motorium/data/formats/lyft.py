@@ -22,7 +22,7 @@ from motorium.core.frames import quat_from_matrix, quat_from_yaw
 from motorium.data.bounds import check_size, read_metadata
 from motorium.data.formats.lazy import Lazy
 from motorium.data.formats.scene_segment import Scene, SceneSegment, Series, make_series
-from motorium.data.formats.zarr_v2 import ZarrArray
+from motorium.data.formats.zarrs.v2 import ZarrArray
 from motorium.data.log import Log
 from motorium.data.scene import ego_orientation, ego_position, object_features, object_meta
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from motorium.core.errors import DataError
-from motorium.data.formats.bag_log import (
+from motorium.data.formats.bags.log import (
     CONVENTIONS,
     Problems,
     Segments,
@@ -17,9 +17,9 @@ from motorium.data.formats.bag_log import (
     nothing_else,
     read_recording,
 )
-from motorium.data.formats.bag_segment import BagSegment
-from motorium.data.formats.mcap_file import MAGIC, McapFile
-from motorium.data.formats.mcap_own import Own, OwnSegment, own_segments, read_own
+from motorium.data.formats.bags.mcap_file import MAGIC, McapFile
+from motorium.data.formats.bags.mcap_own import Own, OwnSegment, own_segments, read_own
+from motorium.data.formats.bags.segment import BagSegment
 from motorium.data.log import Log, Segment
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from motorium.core.errors import DataError
-from motorium.data.formats.bag_log import (
+from motorium.data.formats.bags.log import (
     CONVENTIONS,
     Problems,
     Segments,
@@ -16,7 +16,7 @@ from motorium.data.formats.bag_log import (
     one_log,
     read_recording,
 )
-from motorium.data.formats.rosbag1_file import MAGIC, Rosbag1File
+from motorium.data.formats.bags.rosbag1_file import MAGIC, Rosbag1File
 from motorium.data.log import Log, Segment
 
 

@@ -16,12 +16,12 @@ import zstandard
 
 from motorium.core.errors import DataError
 from motorium.data.bounds import MIB, check_size, inside, read_metadata
-from motorium.data.formats.bag_log import has_magic, magic_files, one_log, read_recording
-from motorium.data.formats.bag_source import MOST_UNFOLDED, BagFile, open_binary
-from motorium.data.formats.mcap_file import MAGIC as MCAP
-from motorium.data.formats.mcap_file import McapFile
-from motorium.data.formats.rosbag2_db import FAULTS, Rosbag2Db, has_tables, open_database
-from motorium.data.formats.rosbag2_db import MAGIC as SQLITE
+from motorium.data.formats.bags.log import has_magic, magic_files, one_log, read_recording
+from motorium.data.formats.bags.mcap_file import MAGIC as MCAP
+from motorium.data.formats.bags.mcap_file import McapFile
+from motorium.data.formats.bags.rosbag2_db import FAULTS, Rosbag2Db, has_tables, open_database
+from motorium.data.formats.bags.rosbag2_db import MAGIC as SQLITE
+from motorium.data.formats.bags.source import MOST_UNFOLDED, BagFile, open_binary
 from motorium.data.log import Log
 
 METADATA = "metadata.yaml"

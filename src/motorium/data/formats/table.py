@@ -19,13 +19,21 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import DataError
 from motorium.data.bounds import check_size
-from motorium.data.formats.table_columns import TIME_UNITS, Roles, describe, find_roles, maybe_times, split_unit, unread
-from motorium.data.formats.table_csv import CsvTable
-from motorium.data.formats.table_files import Table, kind_of, open_table
-from motorium.data.formats.table_options import TableOptions, Unit
-from motorium.data.formats.table_segment import TableGroup, TablePart, TableSegment
-from motorium.data.formats.table_sparse import find_sparse, parted
-from motorium.data.formats.table_values import epoch_unit, times_of
+from motorium.data.formats.tables.columns import (
+    TIME_UNITS,
+    Roles,
+    describe,
+    find_roles,
+    maybe_times,
+    split_unit,
+    unread,
+)
+from motorium.data.formats.tables.csv import CsvTable
+from motorium.data.formats.tables.files import Table, kind_of, open_table
+from motorium.data.formats.tables.options import TableOptions, Unit
+from motorium.data.formats.tables.segment import TableGroup, TablePart, TableSegment
+from motorium.data.formats.tables.sparse import find_sparse, parted
+from motorium.data.formats.tables.values import epoch_unit, times_of
 from motorium.data.log import Log
 
 MOST_FILES = 100_000

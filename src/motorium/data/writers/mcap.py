@@ -24,7 +24,7 @@ from motorium.core.progress import Progress
 from motorium.core.spec import Spec
 from motorium.data.dataset import Dataset
 from motorium.data.episode import Episode
-from motorium.data.formats.mcap_own import DATASET, EPISODE, VALUE, VERSION, attachment_name, topic_of
+from motorium.data.formats.bags.mcap_own import DATASET, EPISODE, VALUE, VERSION, attachment_name, topic_of
 from motorium.data.writers.base import FormatWriter, Written
 from motorium.data.writers.foxglove import PictureType
 from motorium.data.writers.mcap_pictures import Encoded, encoded_pictures

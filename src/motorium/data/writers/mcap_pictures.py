@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import DataError
 from motorium.data.dataset import Dataset
-from motorium.data.formats.bag_video import is_keyframe
+from motorium.data.formats.bags.video import is_keyframe
 from motorium.data.video_read import damaged, open_mp4
 from motorium.data.video_write import encode_png, find_clip
 

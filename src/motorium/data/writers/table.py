@@ -29,8 +29,8 @@ from motorium.core.features import Feature
 from motorium.core.progress import Progress
 from motorium.core.spec import Spec
 from motorium.data.dataset import Dataset
-from motorium.data.formats.table_options import TableOptions
-from motorium.data.mapping import MappingSpec, format_mapping
+from motorium.data.formats.tables.options import TableOptions
+from motorium.data.ingest.mapping import MappingSpec, format_mapping
 from motorium.data.video_write import encode_png
 from motorium.data.writers.base import FormatWriter, Written
 

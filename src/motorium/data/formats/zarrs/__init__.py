@@ -1,0 +1,1 @@
+"""Zarr stores, version 2 and 3, read by hand: bounded, and without following links."""
