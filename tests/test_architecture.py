@@ -18,6 +18,7 @@ LAYERS = [
 ALLOWED = {("commands", "serve"), ("commands", "cli"), ("cli", "commands")}
 BANNED_CALLS = {"eval", "exec", "torch.load", "yaml.load", "yaml.unsafe_load"}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -71,6 +72,40 @@ def test_nothing_unpickles_evaluates_or_grows_too_long(path):
 
 def test_no_part_is_called_utils():
     assert not [path for path in SOURCE.rglob("*") if path.stem in {"utils", "util", "helpers", "misc", "common"}]
+
+
+def undocumented(tree: ast.Module, documented: dict[str, set[str]], bases: dict[str, list[str]]):
+    """Yield (line, name) of what has no leading underscore, no docstring, and no base that says it."""
+
+    def said_by_a_base(kind: str, method: str) -> bool:
+        return any(method in documented.get(base, ()) or said_by_a_base(base, method) for base in bases.get(kind, ()))
+
+    def silent(body: list[ast.stmt]):
+        named = (one for one in body if isinstance(one, DEFINITIONS) and not one.name.startswith("_"))
+        return [one for one in named if not ast.get_docstring(one)]
+
+    yield from ((node.lineno, node.name) for node in silent(tree.body))
+    for kind in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for method in silent(kind.body):
+            if not said_by_a_base(kind.name, method.name):
+                yield method.lineno, f"{kind.name}.{method.name}"
+
+
+def test_everything_public_has_a_docstring_of_its_own_or_of_its_base():
+    """Methods of private classes too: who reads them is inside, and needs it as much."""
+    trees = {path: ast.parse(path.read_text()) for path in FILES}
+    documented: dict[str, set[str]] = {}
+    bases: dict[str, list[str]] = {}
+    for node in (node for tree in trees.values() for node in tree.body if isinstance(node, ast.ClassDef)):
+        methods = {one.name for one in node.body if isinstance(one, DEFINITIONS) and ast.get_docstring(one)}
+        documented[node.name] = documented.get(node.name, set()) | methods
+        bases.setdefault(node.name, []).extend(ast.unparse(base).rsplit(".", 1)[-1] for base in node.bases)
+    missing = [
+        f"{path.relative_to(SOURCE)}:{line}: {name}"
+        for path, tree in trees.items()
+        for line, name in undocumented(tree, documented, bases)
+    ]
+    assert not missing, "say in a sentence what it does: " + "; ".join(missing)
 
 
 def test_package_files_hold_at_most_a_catalog():

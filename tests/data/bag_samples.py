@@ -22,6 +22,8 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from motorium.data.formats.mcap import FORMAT
+
 START_NS = 1_700_000_000_000_000_000
 
 CUSTOM = "demo_msgs/msg/Grip"
@@ -339,3 +341,14 @@ def drive(make: Make, steps: int = 10) -> list[Sent]:
             Sent("/cmd_vel", "geometry_msgs/msg/Twist", log + 2, make.twist(i / 10, -i)),
         ]
     return sent
+
+
+def opened(path):
+    """Return the log of an MCAP file, and its only segment."""
+    log = FORMAT.open(path)
+    return log, log.segments[0]
+
+
+def recorded(tmp_path, sent):
+    """Return the log, and its only segment, of an MCAP file of ROS 2 messages."""
+    return opened(write_ros2_mcap(tmp_path / "bag.mcap", sent))

@@ -13,7 +13,6 @@ from motorium.data.ingest.resolve import resolve
 from motorium.data.ingest.suggest import suggest
 from motorium.data.writer import DatasetWriter
 from tests.data.toylog import S, Toy, ToySegment, every, film, toy_log
-from tests.support.real import real_data
 
 STATE, ACTION, FRONT = "observation.state", "action", "observation.images.front"
 
@@ -155,6 +154,41 @@ def test_a_picture_of_another_size_is_an_error_that_names_it_unless_a_size_is_gi
     assert "sample 2" in str(caught.value) and "height and width" in str(caught.value)
     part = {"stream": "cam", "height": 4, "width": 6}
     assert len(list(build(log, features={STATE: "s", FRONT: part}).frames[FRONT])) == 4
+
+
+@pytest.mark.parametrize(("channels", "shown"), [("bgr", [255, 0, 0]), ("rgb", [0, 0, 255]), (None, [0, 0, 255])])
+def test_pictures_stored_blue_first_are_swapped_where_the_mapping_says_so(channels, shown):
+    # A red picture, as OpenCV holds it: blue, green, red.
+    red = np.zeros((3, 4, 6, 3), np.uint8)
+    red[..., 2] = 255
+    log = toy_log(ToySegment(toys={"s": steps(range(3)), "cam": Toy(red, visual=True)}))
+    part = {"stream": "cam", "height": 8, "width": 6, **({"channels": channels} if channels else {})}
+    made = planned(log, features={STATE: "s", FRONT: part})
+    plain = json.loads(json.dumps(made.to_plain()))
+    assert plain["outputs"][1]["sources"][0]["bgr"] is (channels == "bgr")
+    for picture in next(made.episodes(0)).frames[FRONT]:
+        assert picture.flags.c_contiguous and (picture[:4] == shown).all() and not picture[4:].any()
+
+
+def test_only_pictures_have_channels():
+    log = toy_log(ToySegment(toys={"s": steps(range(3))}))
+    with pytest.raises(SpecError, match="only pictures have channels") as caught:
+        build(log, features={STATE: {"stream": "s", "channels": "bgr"}})
+    assert "features.observation.state[0].channels" in str(caught.value)
+
+
+def test_how_long_a_command_was_held_is_reported():
+    commands = Toy(
+        np.arange(5.0).reshape(5, 1), {"log": np.array([0.0, 0.1, 0.2, 0.3, 60.0]).astype(float) * S}, align="hold"
+    )
+    commands.times = {"log": np.round(commands.times["log"]).astype(np.int64)}
+    log = toy_log(ToySegment(toys={"s": stamped(np.arange(611.0)), "a": commands}))
+    held = build(log, features={STATE: "s", ACTION: "a"}).meta["ingest"]["held"]
+    # The sample of 0.3 s stands until 59.9 s, the step before that of 60 s.
+    assert held == {"a": {"longest_s": pytest.approx(59.6), "usual_s": pytest.approx(0.1)}}
+    part = {"stream": "a", "max_gap_s": 0.5}
+    held = build(log, features={STATE: "s", ACTION: part}).meta["ingest"]["held"]
+    assert held["a"]["longest_s"] == pytest.approx(0.5)
 
 
 def test_a_camera_that_ends_early_is_an_error():
@@ -428,45 +462,6 @@ def test_what_is_built_can_be_written_and_read_back(tmp_path):
     assert episode.meta["ingest"]["segment"] == "toy"
     means = read.frames(0, FRONT).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(means, np.arange(1, 21), atol=2.0)
-
-
-@pytest.mark.real
-def test_a_real_drive_is_interpolated_as_numpy_does_from_its_own_arrays():
-    folder = next(real_data("comma2k19_example").glob("*/*/processed_log/CAN/speed"))
-    times, speed = (np.load(folder / name, allow_pickle=False).reshape(-1) for name in ("t", "value"))
-    part = {"stream": "ego.speed", "align": "linear"}
-    mapping = MappingSpec.parse({"features": {STATE: part}, "fps": 20, "task": "drive"})
-    episode = next(plan(real_data("comma2k19_example"), mapping).episodes(0))
-    grid = episode.meta["ingest"]["start_ns"] / S + np.arange(episode.length) / 20
-    assert episode.length == int((times[-1] - times[0]) * 20) + 1
-    assert episode.arrays[STATE + ".valid"].all()
-    np.testing.assert_allclose(episode.arrays[STATE][:, 0], np.interp(grid, times, speed), atol=1e-4)
-
-
-@pytest.mark.slow
-@pytest.mark.real
-def test_a_real_robots_odometry_is_interpolated_as_numpy_does_from_what_rosbags_reads():
-    from rosbags.highlevel import AnyReader
-
-    path = real_data("bags") / "robot_localization_test1_ros1.bag"
-    topic = "/husky_velocity_controller/odom"
-    with AnyReader([path]) as bag:
-        wanted = [connection for connection in bag.connections if connection.topic == topic]
-        read = [bag.deserialize(raw, connection.msgtype) for connection, _, raw in bag.messages(wanted)]
-    times = np.array([message.header.stamp.sec * S + message.header.stamp.nanosec for message in read])
-    x = np.array([message.pose.pose.position.x for message in read])
-    part = {"stream": topic + ".pose.pose.position", "elements": [0], "align": "linear", "max_gap_s": 0.15}
-    mapping = MappingSpec.parse({"features": {STATE: part}, "fps": 30, "task": "drive"})
-    episode = next(plan(path, mapping).episodes(0))
-    grid = episode.meta["ingest"]["start_ns"] - times[0] + np.arange(episode.length) * (S / 30)
-    valid = episode.arrays[STATE + ".valid"][:, 0]
-    expected = np.interp(grid, times - times[0], x)
-    np.testing.assert_allclose(episode.arrays[STATE][valid, 0], expected[valid], atol=1e-5)
-    # Its README: gaps to 209 ms; what falls into one of more than 150 ms is not known.
-    left = np.clip(np.searchsorted(times - times[0], grid + 1) - 1, 0, len(times) - 2)
-    wide = np.diff(times)[left] > 150_000_000
-    inside = np.abs(grid - (times - times[0])[left]) > 2
-    assert 0 < (~valid).sum() == (wide & inside).sum()
 
 
 @pytest.mark.parametrize("fps", [15.0, 30.0, 60.0])

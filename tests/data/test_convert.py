@@ -214,3 +214,15 @@ def test_words_of_a_task_may_hold_any_separator_that_json_does_not_escape(tmp_pa
         rows = [json.loads(line) for line in path.read_text().split("\n") if line]
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     assert open_dataset(tmp_path / "v21").tasks == [task]
+
+
+def test_options_of_a_format_are_listed_without_a_dataset(capsys):
+    from motorium.cli import main
+
+    assert main(["convert", "--to", "robomimic", "--options"]) == 0
+    assert "next_observations" in capsys.readouterr().out
+    assert main(["convert", "--to", "robomimic"]) == 2
+    said = capsys.readouterr().err
+    assert "no DATASET" in said and "motorium convert DATASET OUT --to robomimic" in said
+    assert main(["convert", "here", "--to", "robomimic"]) == 2
+    assert "no OUT" in capsys.readouterr().err

@@ -6,7 +6,16 @@ import pytest
 from motorium.core.errors import DataError
 from motorium.core.random import stream
 from motorium.data.curate.duplicate import CHECK, DuplicateLimits, clusters, pairs
-from motorium.data.curate.path import POINTS, UNIT, from_text, make_path, square_distances, to_text, warped_distances
+from motorium.data.curate.path import (
+    POINTS,
+    UNIT,
+    from_text,
+    least_warped,
+    make_path,
+    square_distances,
+    to_text,
+    warped_distances,
+)
 from motorium.data.curate.policy import CurationSpec, decide
 from tests.data.curation import ACTION, STATE, changed, group, judged, measured, recording, wave
 
@@ -183,3 +192,45 @@ def test_duplicates_are_found_across_tasks(spec):
     groups = ["a"] * 12 + ["b"]
     curation = decide(measures, [one.length for one in recordings], spec, fps=30.0, groups=groups)
     assert curation.duplicates == ((3, 12),) and curation.decisions[12].findings[0].others == (3,)
+
+
+def chain(count: int, step: float):
+    """Episodes each a little further along than the one before: neighbours are duplicates, the ends are not."""
+    first = wave(0)
+    return [recording({key: values * (1 + step * k) for key, values in first.items()}) for k in range(count)]
+
+
+def test_of_200_equal_episodes_the_first_stays_and_the_others_name_it(spec):
+    curation = curated(chain(200, 0.0), spec)
+    assert [d.action for d in curation.decisions] == ["keep"] + ["reject"] * 199
+    assert {d.reason for d in curation.decisions[1:]} == {
+        "goes the same way as episode 0, within 0.000 standard deviations"
+    }
+
+
+def test_of_a_chain_stays_what_repeats_nothing_that_stays(spec):
+    recordings = chain(12, 0.04)
+    curation = curated(recordings, spec)
+    assert curation.duplicates == (tuple(range(12)),)
+    kept = [i for i, d in enumerate(curation.decisions) if d.action == "keep"]
+    paths = [from_text(one["path"]) for one in measured(CHECK, recordings)]
+
+    def apart(i, j):
+        return warped_distances(paths[i][None], paths[j][None], band=16, free=4)[0] / UNIT
+
+    assert kept[0] == 0 and len(kept) > 1
+    assert all(apart(i, j) > LIMITS.distance for i in kept for j in kept if i != j)
+    for i, decision in enumerate(curation.decisions):
+        if i not in kept:
+            (other,) = decision.findings[0].others
+            assert other in kept and f"episode {other}," in decision.reason
+            assert decision.findings[0].value == apart(i, other) <= LIMITS.distance
+
+
+def test_the_cheap_bound_of_warping_is_never_above_it():
+    draw = stream(2, "bound")
+    paths = np.cumsum(draw.integers(-40, 41, (60, POINTS, 3)), axis=1).astype(np.int16)
+    paths[30:] = np.roll(paths[:30], 2, axis=1)
+    exact = warped_distances(np.broadcast_to(paths[0], paths.shape), paths, band=16, free=4)
+    bound = least_warped(paths[0], paths, band=16, free=4)
+    assert (bound <= exact + 1e-9).all() and bound.max() > 0

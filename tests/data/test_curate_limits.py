@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, SpecError
 from motorium.data.curate.limits import CHECK, stated_limits
+from motorium.data.curate.policy import CurationSpec, load_checks
 from tests.data.curation import ACTION, STATE, changed, group, judged, only_in_5, recording
 
 NAMES = {STATE: ("left_elbow", "right_elbow", "wrist")}
@@ -67,3 +68,17 @@ def test_limits_hold_at_any_rate():
     slow = dataclasses.replace(ramp(1.0), fps=60.0)
     [[found]] = judged(CHECK, [slow], limits={"right*": (None, None, 1.5)})
     assert found.value == pytest.approx(2.0)
+
+
+def test_limits_of_joints_may_stand_without_their_fields_name():
+    short = CurationSpec.parse({"limits": {"limits": {"*elbow*": [-2.9, 2.9, None], "slack": 0.02}}})
+    long = CurationSpec.parse({"limits": {"limits": {"limits": {"*elbow*": [-2.9, 2.9, None]}, "slack": 0.02}}})
+    assert short == long and short.digest() == long.digest()
+    [(_, limits)] = load_checks(short.replace(checks=("limits",), strict=()))
+    assert limits.limits == {"*elbow*": (-2.9, 2.9, None)} and limits.slack == 0.02
+
+
+def test_limits_of_joints_that_are_no_limits_are_refused():
+    spec = CurationSpec.parse({"limits": {"limits": {"elbow": [1, 2]}}, "checks": ["limits"], "strict": []})
+    with pytest.raises(SpecError):
+        load_checks(spec)

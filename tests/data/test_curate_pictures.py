@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from motorium.core.random import stream
 from motorium.data.curate import blur, camera, exposure, lookalike, looks, sync
+from motorium.data.curate.leakage import leaks
+from motorium.data.curate.policy import CurationSpec, decide
 from motorium.data.curate.recording import Recording
 
 CAMERA, FPS, SIZE = "observation.images.front", 30.0, (96, 128)
@@ -194,3 +197,28 @@ def test_a_camera_frozen_under_coding_noise_is_found():
     [[found]] = camera.CHECK.judge([camera.CHECK.measure(recording(state, noisy), limits)], limits)
     # What moved by less than the noise just before is taken with it.
     assert found.severity == "error" and 57 <= found.steps[0] <= 60 and found.steps[1] == 100
+
+
+def test_pictures_on_both_sides_of_a_split_are_a_leak():
+    draw = stream(3, "leak")
+    hashes = [[f"{int(one):016x}" for one in draw.integers(0, 2**63, looks.HASHES)] for _ in range(4)]
+    seen = [hashes[0], hashes[1], hashes[0], hashes[2], hashes[0], hashes[3]]
+    measures = [{"lookalike": {"cameras": {"front": {"hashes": each, "change": 20.0}}}} for each in seen]
+    # 4 repeats 0 and 2: only the first of them is on another side.
+    [leak] = leaks(measures, {"train": [0, 1, 3], "test": [2, 4, 5]})
+    assert leak.others == (0, 2, 4) and leak.value == 2
+    assert "0 and 2 (pictures differ by 0.0 of 64 bits)" in leak.message
+    assert leaks(measures, {"train": [0, 2, 4], "test": [1, 3, 5]}) == []
+    assert leaks([{}] * 6, {"train": [0], "test": [2]}) == []
+
+
+def test_of_a_set_of_lookalikes_one_stays_and_the_others_name_it():
+    draw = stream(4, "kept")
+    one, other = ([f"{int(each):016x}" for each in draw.integers(0, 2**63, looks.HASHES)] for _ in range(2))
+    measures = [{"cameras": {"front": {"hashes": each, "change": 20.0}}} for each in (other, one, one, one)]
+    found = lookalike.repeats(measures, lookalike.LookalikeLimits(), 1, [0, 2, 3])
+    assert found[0] is None and [each.others for each in found[1:]] == [(1,), (1,)]
+    spec = CurationSpec(checks=("lookalike",), strict=("lookalike",))
+    decisions = decide([{"lookalike": each} for each in measures], [100] * 4, spec, fps=30.0).decisions
+    assert [d.action for d in decisions] == ["keep", "keep", "reject", "reject"]
+    assert all("those of episode 1 " in d.reason for d in decisions[2:])

@@ -11,7 +11,7 @@ from motorium.core.errors import DataError, SpecError
 from motorium.data.ingest import inspect as module
 from motorium.data.ingest import sources
 from motorium.data.ingest.inspect import _log, inspect
-from motorium.data.ingest.inspect_text import table
+from motorium.data.ingest.inspect_text import _wrapped, table
 from motorium.data.ingest.mapping import read_mapping
 from tests.data.toylog import Toy, ToySegment, every, film, toy_log
 from tests.support.real import real_data
@@ -137,3 +137,12 @@ def test_rates_of_a_real_drive_are_those_its_readme_states():
     assert found["ego.steering_angle"]["rate_hz"] == pytest.approx(83, rel=0.01)
     assert found["IMU/accelerometer"]["rate_hz"] == pytest.approx(104, rel=0.01)
     assert found["raw_can.address"]["samples"] == pytest.approx(135_000, rel=0.01)
+
+
+def test_a_long_fact_is_shown_whole_on_several_lines():
+    whole = " ".join(f"word{i}" for i in range(60))
+    lines = _wrapped("  source  ", whole)
+    assert len(lines) > 3 and max(map(len, lines)) <= 110
+    assert lines[0].startswith("  source  word0 ") and all(line.startswith(" " * 10 + "word") for line in lines[1:])
+    assert " ".join(" ".join(lines).split()) == f"source {whole}"
+    assert _wrapped("  a  ", "x " * 5000)[-1].endswith("(--json has all of it)")

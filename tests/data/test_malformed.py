@@ -1,6 +1,7 @@
 """Malformed input is one DataError that says what is wrong and where; never a crash, never a guess."""
 
 import json
+import shlex
 import shutil
 
 import av
@@ -12,6 +13,7 @@ import pytest
 from motorium.core.errors import DataError
 from motorium.data.convert import convert
 from motorium.data.dataset import open_dataset
+from motorium.data.doctor.check import check
 from motorium.data.layout import fill
 from motorium.data.writer import DatasetWriter
 from tests.data.recordings import ACTION, FRONT, STATE, make_episode, make_spec
@@ -66,8 +68,14 @@ def swap(values, row, value):
 def test_a_folder_that_is_absent_or_something_else(tmp_path):
     with pytest.raises(DataError, match="no such dataset"):
         open_dataset(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="no dataset that can be read"):
-        open_dataset(tmp_path)
+    file = tmp_path / "a recording.mcap"
+    file.write_bytes(b"something")
+    for path in (tmp_path, file):
+        for look in (open_dataset, check):
+            with pytest.raises(DataError, match="no dataset that can be read") as error:
+                look(path)
+            said = str(error.value)
+            assert f"motorium inspect {shlex.quote(str(path))}" in said and "motorium ingest" in said
 
 
 @pytest.mark.parametrize("version", ["v2.0", "v1.6", "v4.0"])

@@ -110,13 +110,28 @@ def test_files_that_any_program_writes_are_left_out_beside_recordings_and_said(t
     assert [each.format for each in recognise(write(tmp_path, "b", "TOY 5"))] == ["toy", "table"]
 
 
-def test_links_that_lead_out_of_the_folder_and_circles_are_not_followed(tmp_path, toys):
+def test_links_that_lead_out_of_the_folder_are_refused_unless_allowed_and_circles_are_not_followed(
+    tmp_path, toys, monkeypatch
+):
     outside = write(tmp_path, "outside/a", "TOY 5").parent
     inside = write(tmp_path, "inside/b", "TOY 5").parent
-    os.symlink(outside, inside / "out")
-    os.symlink(outside / "a", inside / "file")
     os.symlink(inside, inside / "self")
     assert [each.path.name for each in find(inside)] == ["b"]
+    os.symlink(outside, inside / "out")
+    with pytest.raises(DataError, match="a link leads out"):
+        find(inside)
+    monkeypatch.setenv("MOTORIUM_FOLLOW_LINKS", "1")
+    assert [each.path.relative_to(inside).as_posix() for each in find(inside)] == ["b", "out/a"]
+
+
+def test_a_reader_that_raises_while_looking_is_named_where_nothing_is_found(tmp_path, monkeypatch):
+    module = write(tmp_path, "raising_reader.py", BROKEN)
+    monkeypatch.syspath_prepend(module.parent)
+    rows = [("broken", "raising_reader:FORMAT"), ("toy", "tests.data.toylog:FORMAT")]
+    monkeypatch.setattr(sources, "LOGS", Catalog("log format", rows))
+    with pytest.raises(DataError, match="nothing here is recognised") as caught:
+        open_log(write(tmp_path, "a", "nothing"))
+    assert "not available: broken (RuntimeError: readers promise not to)" in str(caught.value)
 
 
 def test_a_folder_is_searched_to_a_depth_and_a_number_of_entries(tmp_path, toys, monkeypatch):

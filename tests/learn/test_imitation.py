@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from motorium.core.errors import CatalogError, DataError, MotoriumError, SpecError
+from motorium.core.errors import CatalogError, ConventionError, DataError, MotoriumError, SpecError
+from motorium.core.features import vector
 from motorium.learn.data import TrainingData, split
+from motorium.learn.description import check_hold
 from motorium.learn.imitation import train
 from motorium.learn.spec import TrainSpec
 from tests.learn.toys import STATE, make_data, small_spec, trained, wandering
@@ -124,8 +126,25 @@ def test_unknown_inputs_and_policies_name_the_nearest(tmp_path):
 
 
 def test_hold_key_must_be_in_the_actions_space(tmp_path):
-    with pytest.raises(MotoriumError, match="differs in its shape"):
+    with pytest.raises(MotoriumError, match="differs in its shape") as caught:
         trained(tmp_path, hold_key=STATE, residual="state")
+    assert "`elements:`" in caught.value.details["remedy"] and "hold_key: null" in caught.value.details["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("names", "remedy"),
+    [
+        (("joint_states.position.0", "joint_states.position.1"), "give both the same `names:`"),
+        (("b", "a"), "put one in the other's order by `elements:`"),
+    ],
+)
+def test_a_hold_key_of_other_names_says_what_to_do_about_them(names, remedy):
+    """As a bag has them: the state's joints are named by their stream, the command's by its own."""
+    with pytest.raises(ConventionError, match="differs in its names") as caught:
+        check_hold(vector(("a", "b"), "rad"), {STATE: vector(names, "rad")}, STATE)
+    said = caught.value.details
+    assert said["got"] == names and said["expected"] == ("a", "b")
+    assert remedy in said["remedy"] and "hold_key: null, residual: none" in said["remedy"]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import pytest
 
 from motorium.core.errors import DataError
 from motorium.core.features import Feature, vector
+from motorium.data.companions import companions
 from motorium.data.dataset import open_dataset
 from motorium.data.episode import Episode
 from motorium.data.writer import DatasetSpec, DatasetWriter
 from motorium.stages.evaluate_open_loop import whole
-from motorium.stages.masks import companions, recorded
+from motorium.stages.masks import recorded
 from motorium.stages.train import read_training_data
 
 FLAG = Feature(dtype="bool", shape=(2,), names=("a", "b"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from motorium.commands.options import format_bytes, print_json
+from motorium.commands.options import print_json
+from motorium.core.wording import format_bytes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

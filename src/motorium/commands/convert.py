@@ -8,6 +8,7 @@ from typing import Any
 
 from motorium.commands.dataset import add_dataset, find_dataset
 from motorium.core.errors import DataError, SpecError
+from motorium.core.wording import counted
 from motorium.flow.bars import Console
 from motorium.flow.commands import leaf_fields, read_option
 
@@ -16,8 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     from motorium.data.writers import WRITERS
 
-    add_dataset(parser)
-    parser.add_argument("out", metavar="OUT", type=Path, help="new file or folder")
+    # Neither is needed to list the options of a format.
+    add_dataset(parser, optional=True)
+    parser.add_argument("out", metavar="OUT", type=Path, nargs="?", help="new file or folder")
     parser.add_argument("--to", metavar="FORMAT", required=True, help=f"one of: {', '.join(WRITERS)}")
     parser.add_argument(
         "--with", metavar="NAME=VALUE", action="append", default=[], dest="options", help="an option of the format"
@@ -36,6 +38,12 @@ def run(args: argparse.Namespace) -> int:
             default = "required" if info.is_required() else repr(info.get_default(call_default_factory=True))
             print(f"{name:20} {info.description or ''} ({default})")
         return 0
+    if args.dataset is None or args.out is None:
+        raise SpecError(
+            "it is not said what is converted, and where to",
+            got="no DATASET" if args.dataset is None else "no OUT",
+            remedy=f"motorium convert DATASET OUT --to {args.to}",
+        )
     spec = writer.spec.parse(_options(writer.spec, args.options), where=f"--to {args.to}")
     if args.out.exists():
         raise DataError("something is there already", where=args.out, remedy="name a new one; nothing is overwritten")
@@ -46,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     finally:
         bar.close()
     paths = list(written.paths)
-    print(f"{args.to}: {dataset.num_episodes} episodes, {dataset.num_frames:,} frames -> {args.out}")
+    print(
+        f"{args.to}: {counted(dataset.num_episodes, 'episode')}, {counted(dataset.num_frames, 'frame')} -> {args.out}"
+    )
     if len(paths) > 1:
         print(f"  {len(paths)} files and folders, from {paths[0].name} to {paths[-1].name}")
     for words in written.left_out:

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from motorium.data.dataset import Dataset
 
 
-def add_dataset(parser: argparse.ArgumentParser) -> None:
+def add_dataset(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Add the positional DATASET, and the store it may be in."""
-    parser.add_argument("dataset", metavar="DATASET", help="a folder, or a reference in the store (dataset/3f2a81c0)")
+    text = "a folder, or a reference in the store (dataset/3f2a81c0)"
+    parser.add_argument("dataset", metavar="DATASET", nargs="?" if optional else None, help=text)
     add_store(parser)
 
 

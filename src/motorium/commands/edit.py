@@ -25,7 +25,11 @@ OPTIONS = {
     "add": ("FEATURE=VALUE", "add a feature that is VALUE (as YAML) at every step"),
     "task": ("[EPISODES=]TEXT", "the instruction of these episodes, or of all; --task 'OLD WORDS->NEW WORDS' replaces"),
     "fps": ("RATE", "pick every n-th step, so that RATE are left in a second"),
-    "resample": ("RATE", "as --fps, for any lower rate: floats interpolated, the rest held"),
+    "resample": (
+        "RATE",
+        "any number of steps a second (12.5), also where --fps has none to pick: floats interpolated, the rest held;"
+        " a higher rate only without cameras",
+    ),
     "encode": ("PROFILE", "encode all videos again: fast (h264) or lerobot (AV1)"),
     "crop": ("[CAMERA=]TOP,LEFT,HEIGHT,WIDTH", "keep a part of the pictures"),
     "resize": ("[CAMERA=]HEIGHTxWIDTH", "scale the pictures"),

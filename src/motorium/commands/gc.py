@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from motorium.commands.options import add_store, format_bytes, open_store
+from motorium.commands.options import add_store, open_store
+from motorium.core.wording import format_bytes
 from motorium.flow.collect import collect, parse_keep
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 
-from motorium.commands.options import add_store, format_bytes, open_store, print_json
+from motorium.commands.options import add_store, open_store, print_json
 from motorium.core.errors import StoreError, nearest
+from motorium.core.wording import format_bytes
 from motorium.flow.tables import format_table
 
 

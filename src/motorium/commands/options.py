@@ -58,12 +58,3 @@ def all_stages() -> Any:
 def print_json(value: Any) -> None:
     """Print `value` for a program to read."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def format_bytes(size: float) -> str:
-    """Return a size for people: `812 B`, `1.4 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

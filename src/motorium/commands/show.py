@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from motorium.commands.options import add_store, format_bytes, open_store, print_json
+from motorium.commands.options import add_store, open_store, print_json
+from motorium.core.wording import format_bytes
 from motorium.flow.bars import duration
 from motorium.flow.compare import flatten
 from motorium.flow.derivation import named_records

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# Libraries quote what they read, and a stranger's file may hold anything.
+LONGEST_LINE = 500
+
 
 class MotoriumError(Exception):
     """Base of every error a user may meet; the message is ready to print.
@@ -96,3 +99,9 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     """Return the choice most similar to `name`, or None when none is similar."""
     found = difflib.get_close_matches(str(name), [str(choice) for choice in choices], n=1, cutoff=0.5)
     return found[0] if found else None
+
+
+def first_line(error: object) -> str:
+    """Return the first line of a library's error, to be said in `got`; the name of its type where it has no text."""
+    lines = str(error).splitlines()
+    return lines[0][:LONGEST_LINE] if lines and lines[0] else type(error).__name__

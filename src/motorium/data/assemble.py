@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from motorium.core.durable import sync
 from motorium.core.features import Feature
 from motorium.data import statistics
 from motorium.data.info import info_feature, own_plain, plain_fps, write_json
@@ -32,7 +33,7 @@ from motorium.data.layout import (
     chunk_and_file,
     fill,
 )
-from motorium.data.staging import Record, Staging, link, sync
+from motorium.data.staging import Record, Staging, link
 from motorium.data.tables import from_arrow, read_columns
 from motorium.data.video_read import open_mp4
 from motorium.data.video_write import Joiner, find_clip, picture_info

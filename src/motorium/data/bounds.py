@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from motorium.core.errors import DataError
+from motorium.data.links import leads_out, links_followed
 
 MIB = 1024**2
 
@@ -52,14 +55,15 @@ def read_metadata(path: Path, at_most: int = LARGEST_METADATA) -> bytes:
 
 
 def inside(root: Path, relative: str, where: object) -> Path:
-    """Return `root / relative` when it stays inside `root`, symbolic links included.
+    """Return `root / relative` when it stays inside `root`, symbolic links included (see `links`).
 
     Raises:
         DataError: when it is absolute, climbs out or a link leads out.
     """
     path = root / relative
+    climbs = ".." in Path(relative).parts or Path(relative).is_absolute()
     try:
-        leaves = not path.resolve().is_relative_to(root.resolve())
+        leaves = leads_out(path.resolve(), root.resolve()) and (climbs or not links_followed())
     except (OSError, RuntimeError, ValueError):
         # A link that leads to itself, a name that is too long, a NUL.
         leaves = True
@@ -72,3 +76,17 @@ def inside(root: Path, relative: str, where: object) -> Path:
             remedy="do not trust this file; correct the path if it is your own",
         )
     return path
+
+
+@contextmanager
+def within_memory(where: object) -> Iterator[None]:
+    """Turn running out of memory while reading into a DataError that says where."""
+    try:
+        yield
+    except MemoryError as error:
+        raise DataError(
+            "reading this takes more memory than there is",
+            where=where,
+            got=str(error) or "no memory left",
+            remedy="read it in parts; if it is not your own: a small file may declare billions of values",
+        ) from error

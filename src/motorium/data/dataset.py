@@ -13,13 +13,22 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import DataError
 from motorium.core.features import Feature
-from motorium.data.bounds import read_metadata
+from motorium.data.bounds import read_metadata, within_memory
 from motorium.data.contents import Contents, VideoSpan
 from motorium.data.episode import Episode
 from motorium.data.formats import FORMATS
 from motorium.data.index import OnFault, RowIndex, read_rows
 from motorium.data.info import read_json
-from motorium.data.layout import AUTOMATIC, INFO_PATH, STAGING_DIR, STATS_PATH, TOLERANCE_S, safe_relative
+from motorium.data.layout import (
+    AUTOMATIC,
+    INFO_PATH,
+    STAGING_DIR,
+    STATS_PATH,
+    TOLERANCE_S,
+    no_dataset,
+    safe_relative,
+)
+from motorium.data.links import check_links
 from motorium.data.rows import WHOLE_BYTES, RowReader
 from motorium.data.statistics import Statistics, from_plain
 from motorium.data.tables import UNREADABLE, from_arrow, open_parquet, read_columns
@@ -102,10 +111,11 @@ class Dataset:
         """
         if key not in self._columns:
             self._check_column(key)
-            parts = [
-                self._decode(key, read_columns(path, [key]).column(key), path) for path in self._contents.data_files
-            ]
-            whole = np.concatenate(parts) if len(parts) > 1 else parts[0]
+            with within_memory(f"{self.root}, '{key}'"):
+                parts = [
+                    self._decode(key, read_columns(path, [key]).column(key), path) for path in self._contents.data_files
+                ]
+                whole = np.concatenate(parts) if len(parts) > 1 else parts[0]
             if self._nonfinite == "error":
                 self._check_finite(key, whole)
             whole.flags.writeable = False
@@ -125,7 +135,8 @@ class Dataset:
         if key in self._columns or start == stop:
             return self.column(key)[start:stop]
         self._check_column(key)
-        found = self._reader.read(key, start, stop, lambda column, path: self._decode(key, column, path))
+        with within_memory(f"{self.root}, '{key}'"):
+            found = self._reader.read(key, start, stop, lambda column, path: self._decode(key, column, path))
         if self._nonfinite == "error":
             self._check_finite(key, found, first=start)
         found = found.view()
@@ -284,7 +295,8 @@ class Dataset:
         """
         self._slice(index)
         if self._statistics is None:
-            self._statistics = _whole(self._contents.statistics, self.root)
+            with within_memory(self.root):
+                self._statistics = _whole(self._contents.statistics, self.root)
         return self._statistics[index]
 
     def statistics(self) -> dict[str, Statistics]:
@@ -296,7 +308,8 @@ class Dataset:
         path = self.root / STATS_PATH
         if not path.exists():
             return {}
-        return _whole(lambda: {key: from_plain(value) for key, value in read_json(path).items()}, path)
+        with within_memory(path):
+            return _whole(lambda: {key: from_plain(value) for key, value in read_json(path).items()}, path)
 
     def _span(self, index: int, camera: str) -> VideoSpan | None:
         if camera in self.extra_cameras:
@@ -387,11 +400,17 @@ def open_dataset(path: str | Path, *, nonfinite: OnFault = "error", times: OnFau
 
     Raises:
         DataError: when it is neither, or malformed: missing or damaged files, indices that contradict the data,
-            times that do not fit fps, paths that leave the directory.
+            times that do not fit fps, paths and links that leave the directory; or too large for the memory.
     """
     root = Path(path)
     if not root.is_dir():
-        raise DataError("there is no such dataset", where=root, expected="a directory")
+        raise no_dataset(root, "no folder")
+    check_links(root)
+    with within_memory(root):
+        return _open(root, nonfinite, times)
+
+
+def _open(root: Path, nonfinite: OnFault, times: OnFault) -> Dataset:
     found = [name for name in FORMATS if FORMATS.load(name).recognise(root)]
     if not found and (root / STAGING_DIR).is_dir():
         raise DataError(
@@ -400,13 +419,10 @@ def open_dataset(path: str | Path, *, nonfinite: OnFault = "error", times: OnFau
             remedy=f"motorium doctor {root} --repair keeps its finished episodes",
         )
     if not found or not (root / INFO_PATH).is_file():
-        version = read_json(root / INFO_PATH).get("codebase_version") if (root / INFO_PATH).is_file() else None
-        raise DataError(
-            "this is no dataset that can be read",
-            where=root,
-            got=f"codebase_version {version!r}, and no list of episodes" if version else f"no {INFO_PATH}",
-            expected="LeRobot v3.0 (meta/episodes/), v2.1 or v2.0 (meta/episodes.jsonl)",
-        )
+        info = read_json(root / INFO_PATH) if (root / INFO_PATH).is_file() else None
+        version = info.get("codebase_version") if isinstance(info, dict) else None
+        got = f"no {INFO_PATH}" if info is None else f"codebase_version {version!r}, and no list of episodes"
+        raise no_dataset(root, got, "LeRobot v3.0 (meta/episodes/), v2.1 or v2.0 (meta/episodes.jsonl)")
     contents = FORMATS.load(found[0]).read(root)
     if not found[0].endswith(contents.info.version):
         raise DataError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from hashlib import sha256
 from pathlib import Path
 
@@ -151,3 +153,17 @@ def chunk_and_file(number: int, chunk_files: int = CHUNK_FILES) -> tuple[int, in
 
 def _bad_template(template: str, where: object, got: str, expected: str) -> DataError:
     return DataError(f"path template '{template}' is not valid", where=where, got=got, expected=expected)
+
+
+def no_dataset(path: Path, got: str, expected: str = "a folder with meta/info.json, as LeRobot v3.0 has") -> DataError:
+    """Return the error for what is no dataset, or not yet; with what to do about each."""
+    if not os.path.lexists(path):
+        return DataError("there is no such dataset", where=path, expected="a folder")
+    return DataError(
+        "this is no dataset that can be read",
+        where=path,
+        got=got if path.is_dir() else "a file, where a dataset is a folder",
+        expected=expected,
+        remedy=f"`motorium inspect {shlex.quote(str(path))}` says what it is;"
+        f" `motorium ingest {shlex.quote(str(path))}` makes a dataset of a recording",
+    )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from motorium.core.features import Feature
+from motorium.data.companions import ENDINGS
 from motorium.data.modality import COLUMNS, Modality, from_conventions
 
 # Which words in a name tell which part; the first part that has one wins (an index finger is of the hand).
@@ -26,7 +27,6 @@ TASK = "human.task_description"
 # What every name may end with and says nothing of the part.
 _QUANTITY = re.compile(r"\.(pos|position|vel|velocity|effort|torque|cmd|command|qpos|qvel)$")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_COMPANIONS = (".valid", ".time")
 
 
 def make_modality(features: Mapping[str, Feature], conventions: Mapping[str, str]) -> Modality:
@@ -73,7 +73,7 @@ def _section(key: str, feature: Feature) -> str | None:
         return "video"
     if feature.dtype == "string":
         return "annotation" if key.startswith("annotation.") else None
-    if len(feature.shape) != 1 or not feature.dtype.startswith("float") or key.endswith(_COMPANIONS):
+    if len(feature.shape) != 1 or not feature.dtype.startswith("float") or key.endswith(ENDINGS):
         return None
     if key == "action" or key.startswith("action."):
         return "action"

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from motorium.core.durable import sync
 from motorium.core.errors import DataError
 from motorium.data import statistics
 from motorium.data.layout import STAGING_DIR
@@ -186,15 +187,6 @@ def link(source: Path, target: Path) -> None:
     except OSError:
         # No hard links on this file system, or the two are on different ones.
         shutil.copyfile(source, target)
-
-
-def sync(path: Path) -> None:
-    """Wait until the disk holds a file or the entries of a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def plain_meta(meta: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.core.features import Feature
 from motorium.data.bounds import check_size
 
@@ -143,7 +143,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         raise DataError(
             "a parquet file is truncated or damaged",
             where=path,
-            got=_first_line(error),
+            got=first_line(error),
             remedy="fetch or copy it again; a recording that was interrupted has no footer",
         ) from error
 
@@ -166,8 +166,4 @@ def read_columns(path: Path, columns: list[str] | None = None, optional: Collect
         try:
             return file.read(columns=columns, use_threads=False)
         except UNREADABLE as error:
-            raise DataError("a parquet file is damaged", where=path, got=_first_line(error)) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise DataError("a parquet file is damaged", where=path, got=first_line(error)) from error

@@ -14,7 +14,7 @@ import simplejpeg
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.data.bounds import LARGEST_SAMPLE, check_size
 from motorium.data.layout import TOLERANCE_S
 
@@ -190,11 +190,20 @@ def open_mp4(path: Path) -> av.container.InputContainer:
     Raises:
         DataError: when it is absent, truncated or no mp4.
     """
+    return open_video(path, "mp4")
+
+
+def open_video(path: Path, demuxer: str) -> av.container.InputContainer:
+    """Open a video by FFmpeg's `demuxer`; named, so that a playlist that points at other files is never followed.
+
+    Raises:
+        DataError: when it is absent, truncated, or has no pictures that can be decoded.
+    """
     try:
-        container = av.open(str(path.absolute()), format="mp4", metadata_errors="replace")
+        container = av.open(str(path.absolute()), format=demuxer, metadata_errors="replace")
     except FileNotFoundError:
         raise DataError("a video is missing", where=path, remedy="fetch or copy it again") from None
-    except (av.FFmpegError, ValueError) as error:
+    except (av.FFmpegError, ValueError, OSError) as error:
         raise damaged(path, error) from error
     video = container.streams.video
     if not video or video[0].codec_context is None or not video[0].time_base:
@@ -243,6 +252,9 @@ def decode_image(data: bytes, where: object) -> NDArray[np.uint8]:
         return _decode_jpeg(data, where)
     if data[:4] != b"\x89PNG":
         raise DataError("a picture is neither PNG nor JPEG", where=where, got=data[:8], expected="PNG or JPEG")
+    # The header chunk: 8 bytes of signature, 8 of chunk head, then width and height, big-endian (PNG, section 11.2.1).
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+    check_size("a picture", 3 * height * width, LARGEST_SAMPLE, where)
     try:
         decoder = av.CodecContext.create("png", "r")
         frames = [*decoder.decode(av.Packet(data)), *decoder.decode(None)]
@@ -272,6 +284,6 @@ def damaged(path: Path, error: object) -> DataError:
     return DataError(
         "a video is truncated or damaged",
         where=path,
-        got=str(error) or type(error).__name__,
+        got=first_line(error),
         remedy="fetch or copy it again; an interrupted mp4 has no index",
     )

@@ -103,6 +103,11 @@ class _Builder:
         self.count = 0
 
     def build(self, node: yaml.Node, path: Path) -> Any:
+        """Return the plain value of a node at a path, and note the line where it stands.
+
+        Raises:
+            SpecError: when the document has too many values, or one of a type that recipes do not have.
+        """
         self.count += 1
         if self.count > MOST_NODES:
             raise SpecError("the document is too large", where=self.name, expected=f"at most {MOST_NODES} values")

@@ -51,6 +51,7 @@ def ancestors(store: Store, artifact: Artifact) -> Relative:
     seen: set[str] = set()
 
     def visit(found: Artifact, port: str) -> Relative:
+        """Return an artifact and what it was made from; of one seen before only itself."""
         if found.id in seen:
             return _relative(found, port, [], repeated=bool(found.manifest["inputs"]))
         seen.add(found.id)
@@ -73,6 +74,7 @@ def descendants(store: Store, artifact: Artifact) -> Relative:
     seen: set[str] = set()
 
     def visit(found: Artifact, port: str) -> Relative:
+        """Return an artifact and what was made from it; of one seen before only itself."""
         below = children.get(found.id, [])
         if found.id in seen:
             return _relative(found, port, [], repeated=bool(below))
@@ -121,6 +123,7 @@ def format_tree(root: Relative) -> str:
     lines: list[str] = []
 
     def visit(node: Relative, first: str, rest: str) -> None:
+        """Add the lines of a node: its own begins with `first`, those below it with `rest`."""
         port = f"{node.port}: " if node.port else ""
         stage = f"  {node.stage}" if node.stage else f"  ({node.state})"
         again = "  (as above)" if node.repeated else ""

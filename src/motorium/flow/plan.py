@@ -123,6 +123,12 @@ class _Connector:
     name: str
 
     def connect(self) -> dict[str, Source | dict[str, Source]]:
+        """Return what each port is connected to; optional ports that are not are left out.
+
+        Raises:
+            SpecError: for a port that the stage lacks, one that is not connected and has to be, or a source of another
+                kind.
+        """
         entry, ports = self.recipe.stages[self.name], self.stages[self.name].ports
         for port in entry.inputs:
             if port not in ports:
@@ -239,6 +245,7 @@ def _order(recipe: Recipe, steps: Mapping[str, Step], only: list[str]) -> list[S
     order: dict[str, Step] = {}
 
     def visit(name: str, above: tuple[str, ...]) -> None:
+        """Put a stage in order behind all that it needs; `above` are the stages that need it."""
         if name in above:
             raise SpecError(
                 "stages go round in a circle",

@@ -247,6 +247,7 @@ def _fill_deep(recipe: Recipe, values: Mapping[str, Any], value: Any, path: tupl
 
 def _fill(recipe: Recipe, values: Mapping[str, Any], text: str, path: tuple[str, ...]) -> Any:
     def lookup(name: str) -> Any:
+        """Return the value of a variable."""
         if name not in values:
             raise SpecError(
                 f"there is no variable '{name}'",

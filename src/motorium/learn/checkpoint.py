@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from motorium.core.durable import sync
 from motorium.core.hashing import file_digest
 
 POINTER = "checkpoint.json"
@@ -68,14 +69,6 @@ def read_checkpoint(folder: Path, identity: str) -> Checkpoint | None:
 
 def _commit(aside: Path, path: Path) -> None:
     """Rename `aside` to `path`, durably."""
-    _sync(aside)
+    sync(aside)
     os.replace(aside, path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path.parent)

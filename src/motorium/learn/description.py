@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motorium.core.errors import DataError, StoreError, nearest
+from motorium.core.errors import ConventionError, DataError, StoreError, nearest
 from motorium.core.features import Feature, check_same
 from motorium.core.protocols import LAST_ACTION, PolicyInfo
 
@@ -164,4 +164,24 @@ def check_hold(action: Feature, inputs: Mapping[str, Feature], hold_key: str | N
         raise DataError(
             f"hold_key '{hold_key}' is not among the inputs", expected=list(inputs), nearest=nearest(hold_key, inputs)
         )
-    check_same(hold_key, inputs[hold_key], action, "hold_key against the action")
+    try:
+        check_same(hold_key, inputs[hold_key], action, "hold_key against the action")
+    except ConventionError as error:
+        raise ConventionError(
+            f"hold_key '{hold_key}' is not in the space of the action: {error.what}",
+            where="train.hold_key",
+            got=error.details["got"],
+            expected=error.details["expected"],
+            remedy=_hold_remedy(inputs[hold_key], action),
+        ) from None
+
+
+def _hold_remedy(state: Feature, action: Feature) -> str:
+    """What to do where the state does not measure what the action commands, or does so under other names."""
+    without = "train without it (hold_key: null, residual: none): the policy then predicts the commands themselves"
+    if state.shape != action.shape:
+        return f"choose the `elements:` that are commanded in the mapping of `motorium ingest`, or {without}"
+    if state.names != action.names and sorted(state.names or ()) == sorted(action.names or ()):
+        return f"put one in the other's order by `elements:` in the mapping of `motorium ingest`, or {without}"
+    same = "where both are the same joints, element by element, give both the same `names:`"
+    return f"{same} (and `units:`) in the mapping of `motorium ingest`; where they are different things, {without}"

@@ -62,6 +62,7 @@ class _ByPosition(nn.Module):
         self.names = tuple(net.description.input_shapes())
 
     def forward(self, *arrays: Tensor) -> Tensor:
+        """Return the chunk of actions (B, H, A) of inputs (B, ...), in the order of `names`."""
         return self.net(dict(zip(self.names, arrays, strict=True)))
 
 

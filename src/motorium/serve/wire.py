@@ -137,6 +137,11 @@ class _Reader:
         self.values = 0
 
     def value(self, depth: int) -> Any:
+        """Read the next value, of any type, that lies `depth` containers deep.
+
+        Raises:
+            ServeError: when the message is cut short, breaks a limit, or holds what the format does not have.
+        """
         self.values += 1
         if self.values > self.limits.max_values:
             raise self.error("a message holds too many values", f"> {self.limits.max_values}")
@@ -179,6 +184,11 @@ class _Reader:
         return taken
 
     def text(self, length: int) -> str:
+        """Read a text of `length` bytes.
+
+        Raises:
+            ServeError: when it is cut short or not UTF-8.
+        """
         raw = self.take(length)
         try:
             return str(raw, "utf-8")
@@ -186,10 +196,20 @@ class _Reader:
             raise self.error("a text is not UTF-8", short(bytes(raw[:40]))) from None
 
     def list(self, count: int, depth: int) -> list:
+        """Read a list of `count` values.
+
+        Raises:
+            ServeError: as `value`.
+        """
         self.enter(count, depth)
         return [_owned(self.value(depth)) for _ in range(count)]
 
     def map(self, count: int, depth: int) -> Any:
+        """Read a map of `count` keys and values: a dict, or the array or number that it describes.
+
+        Raises:
+            ServeError: as `value`, and when a key comes twice or an array is not what its fields say.
+        """
         self.enter(2 * count, depth)
         fields: dict[str, Any] = {}
         for _ in range(count):
@@ -204,6 +224,11 @@ class _Reader:
         return {key: _owned(field) for key, field in fields.items()}
 
     def key(self, depth: int) -> str:
+        """Read a key of a map, text or the bytes of one.
+
+        Raises:
+            ServeError: when it is something else, too long, or not UTF-8.
+        """
         start = self.offset
         key = self.value(depth)
         if not isinstance(key, (str, memoryview)):
@@ -225,6 +250,7 @@ class _Reader:
             raise self.error("a message holds too many values", f"> {self.limits.max_values}")
 
     def error(self, what: str, got: str | None = None, expected: str | None = None) -> ServeError:
+        """Return the error of a message that cannot be read, at the byte that was reached."""
         return ServeError(what, where=f"byte {self.offset} of {len(self.message)}", got=got, expected=expected)
 
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from motorium.core.durable import sync
 from motorium.core.errors import AssetError, nearest
 from motorium.core.hashing import file_digest
 from motorium.core.progress import Progress, Silent
@@ -168,7 +169,7 @@ def _fill(wheel: Wheel, root: Path, open_bar: OpenBar) -> None:
         if root.exists():  # a folder without its record: someone cleared part of the cache by hand
             shutil.rmtree(root)
         os.replace(files, root)
-        _fsync_folder(root.parent)
+        sync(root.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -331,14 +332,6 @@ def _copy(source: BinaryIO, sink: BinaryIO, member: zipfile.ZipInfo, archive: Pa
         sink.write(chunk)
 
 
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _terminal_bar(total: float, *, unit: str, label: str | None = None) -> Progress:
     if not sys.stderr.isatty():
         return Silent()
@@ -348,11 +341,15 @@ def _terminal_bar(total: float, *, unit: str, label: str | None = None) -> Progr
 
 
 class _Bar:
+    """Progress in the terminal; see `core.progress.Progress`."""
+
     def __init__(self, bar) -> None:
         self._bar = bar
 
     def advance(self, amount: float = 1, **note: object) -> None:
+        """Count so much more as done."""
         self._bar.update(amount)
 
     def close(self) -> None:
+        """Take the bar away."""
         self._bar.close()

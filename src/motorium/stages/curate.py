@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from motorium.core.errors import DataError
+from motorium.data.companions import VALID
 from motorium.data.curate import CHECKS
 from motorium.data.curate.finding import INFO, WARNING
 from motorium.data.curate.policy import CurationSpec
@@ -89,6 +90,10 @@ def run(spec: CurateSpec, inputs: Mapping[str, Any], context: Context) -> Result
     write_examples(source, record["decisions"], scale, context.output)
     if spec.held_out > 0:
         write_splits(context.output, {"train": train, "test": test})
+    elif own := read_splits(folder):
+        sides = {name: set(indices) for name, indices in own.items()}
+        numbered = {name: [new for new, (old, _) in enumerate(copies) if old in one] for name, one in sides.items()}
+        write_splits(context.output, numbered)
     how = "drawn from" if spec.random_share < 1 else "the best of"
     return result_of(curation, kept, len(test), source.num_episodes, how)
 
@@ -115,7 +120,7 @@ def scales(source: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     for start in range(0, source.num_frames, PIECE_ROWS):
         stop = min(start + PIECE_ROWS, source.num_frames)
         for key, spread in spreads.items():
-            mask = f"{key}.valid"
+            mask = key + VALID
             spread.add(
                 source.rows(key, start, stop), source.rows(mask, start, stop) if mask in source.features else None
             )
@@ -172,10 +177,10 @@ def with_leaks(curation: Any, measures: Any, spec: CurateSpec, folder: Path) -> 
     from motorium.data.curate.leakage import leaks
 
     splits = read_splits(folder)
-    if splits is None or "duplicate" not in spec.checks:
+    if splits is None or not {"duplicate", "lookalike"} & set(spec.checks):
         return curation
-    limits = CHECKS.load("duplicate").limits.parse(spec.limits.get("duplicate", {}))
-    return replace(curation, overall=(*curation.overall, *leaks(measures, splits, limits)))
+    limits = [CHECKS.load(name).limits.parse(spec.limits.get(name, {})) for name in ("duplicate", "lookalike")]
+    return replace(curation, overall=(*curation.overall, *leaks(measures, splits, *limits)))
 
 
 def chosen(curation: Any, tasks: Sequence[str], spec: CurateSpec, seed: int) -> list[int]:
@@ -209,7 +214,7 @@ def _check_enough(kept: Sequence[int], curation: Any, spec: CurateSpec, folder: 
         raise DataError(
             "no episode can be held out: only one is left to train on",
             where=str(folder),
-            got=f"{len(kept)} of {total} episodes kept {curation.reasons() or ''}".strip(),
+            got=f"{len(kept)} of {total} episodes kept" + _why_not(curation),
             expected="two at least",
             remedy="record more, or set held_out to 0 and do without a test",
         )
@@ -238,9 +243,7 @@ def result_of(curation: Any, chosen: Sequence[int], held: int, total: int, how: 
         summary += f", {counts['trim']} of them trimmed"
     if counts.get("split"):
         summary += f", {counts['split']} of them split at local faults"
-    if counts["reject"]:
-        why = ", ".join(f"{name} {count}" for name, count in reasons.items() if name not in ("idle ends", "split"))
-        summary += f", {counts['reject']} rejected ({why or 'score'})"
+    summary += _why_not(curation)
     warned = sum(any(one.severity == WARNING for one in curation.decisions[index].findings) for index in set(chosen))
     if warned:
         summary += f", {warned} with warnings"
@@ -263,6 +266,14 @@ def result_of(curation: Any, chosen: Sequence[int], held: int, total: int, how: 
         "decisions": worst,
     }
     return Result(summary=summary, metrics=metrics)
+
+
+def _why_not(curation: Any) -> str:
+    """`, 3 rejected (lag 2, jump 1)`; nothing where none was."""
+    rejected = curation.counts()["reject"]
+    checks = {name: count for name, count in curation.reasons().items() if name not in ("idle ends", "split")}
+    why = ", ".join(f"{name} {count}" for name, count in checks.items())
+    return f", {rejected} rejected ({why or 'score'})" if rejected else ""
 
 
 def measure_shard(

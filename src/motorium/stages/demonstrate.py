@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from motorium.core.errors import DataError
+from motorium.core.wording import counted
 from motorium.flow.stage import Context, Result, Stage
 from motorium.stages.blocks import blocks
 from motorium.stages.worlds import WORLD_MODULES, WORLD_PACKAGES, WorldSpec, open_world, world_files
@@ -61,7 +62,7 @@ def run(spec: DemonstrateSpec, inputs: Mapping[str, Any], context: Context) -> R
             )
         writer.finalize()
     metrics = {"attempts": spec.episodes, "kept": kept, "outcomes": dict(sorted(outcomes.items()))}
-    return Result(summary=f"{spec.episodes} episodes, {kept} succeeded", metrics=metrics)
+    return Result(summary=f"{counted(spec.episodes, 'episode')}, {kept} succeeded", metrics=metrics)
 
 
 def demonstrate_shard(plain: dict[str, Any], first: int, count: int, threads: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from motorium.core.spec import Spec
+from motorium.core.wording import counted
 from motorium.flow.stage import Context, Port, Result, Stage
 from motorium.stages.blocks import blocks
 
@@ -57,11 +58,13 @@ def run(spec: EditSpec, inputs: Mapping[str, Any], context: Context) -> Result:
         write_splits(context.output, view.splits)
     before = open_dataset(folder, nonfinite="keep", times="keep")
     frames = int(view.lengths.sum())
-    summary = f"{view.num_episodes} episodes, {frames:,} frames"
+    summary = f"{counted(view.num_episodes, 'episode')}, {counted(frames, 'frame')}"
     if (view.num_episodes, frames) != (before.num_episodes, before.num_frames):
         summary += f" (of {before.num_episodes}, {before.num_frames:,})"
     if encoded:
-        summary += "; encoded again: " + ", ".join(f"{key} in {count} episodes" for key, count in encoded.items())
+        summary += "; encoded again: " + ", ".join(
+            f"{key} in {counted(count, 'episode')}" for key, count in encoded.items()
+        )
     metrics = {
         "episodes": view.num_episodes,
         "frames": frames,

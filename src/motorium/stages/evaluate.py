@@ -177,6 +177,7 @@ STAGE = Stage(
         "motorium.data.bounds",
         "motorium.data.episode",
         "motorium.data.layout",
+        "motorium.data.links",
         "motorium.data.video_read",
         "motorium.data.video_write",
         *WORLD_MODULES,

@@ -76,6 +76,7 @@ STAGE = Stage(
         "motorium.stages.ingest_log",
         "motorium.stages.blocks",
         "motorium.stages.parts",
+        "motorium.stages.splits",
         "motorium.data",
         "motorium.core",
     ),

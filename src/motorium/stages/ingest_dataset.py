@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from motorium.core.errors import DataError
 from motorium.core.features import Feature
+from motorium.core.wording import counted
 from motorium.data.convert import select
 from motorium.data.dataset import open_dataset
 from motorium.data.faults import faulty_episodes
@@ -66,7 +67,9 @@ def ingest_dataset(spec: IngestSpec, path: Path, context: Context) -> Result:
         "problems": list(source.problems),
         "left_out": {str(index): fault for index, fault in faults.items()},
     }
-    summary = f"{made.num_episodes} episodes, {made.num_frames:,} frames, LeRobot {source.version} → v3.0"
+    summary = (
+        f"{counted(made.num_episodes, 'episode')}, {counted(made.num_frames, 'frame')}, LeRobot {source.version} → v3.0"
+    )
     if faults:
         first = "; ".join(f"episode {index}: {fault}" for index, fault in list(faults.items())[:2])
         summary += f"; {len(faults)} of {source.num_episodes} left out ({first}{', ...' if len(faults) > 2 else ''})"

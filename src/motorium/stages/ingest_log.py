@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from motorium.core.errors import DataError
 from motorium.core.progress import Counted
+from motorium.core.wording import counted
+from motorium.data.companions import VALID
 from motorium.data.dataset import open_dataset
 from motorium.data.episode import Episode
 from motorium.data.ingest.mapping import MappingSpec, read_mapping
-from motorium.data.ingest.plan import VALID
 from motorium.data.ingest.planning import Plan, plan
 from motorium.data.writer import DatasetSpec
 from motorium.flow.stage import Context, Result
 from motorium.stages.blocks import blocks
 from motorium.stages.ingest_dataset import with_units
 from motorium.stages.parts import join, open_part, part_folder
+from motorium.stages.splits import splits_of_keys, state_ranges, write_splits
 
 if TYPE_CHECKING:
     from motorium.stages.ingest import IngestSpec
 
 SHOWN_NOTES = 20
+# A held sample this many usual intervals old, and older than a second, is worth a word.
+HELD_INTERVALS, HELD_S = 10, 1.0
 
 
 def ingest_log(spec: IngestSpec, path: Path, context: Context) -> Result:
@@ -49,7 +53,8 @@ def ingest_log(spec: IngestSpec, path: Path, context: Context) -> Result:
     finally:
         _KEPT.clear()
     said = [note for one in built for note in one["notes"]]
-    notes = list(dict.fromkeys([*planned.log.problems, *planned.notes, *said, *_masked(planned, built)]))
+    said += [*_masked(planned, built), *_long_held(planned, built)]
+    notes = list(dict.fromkeys([*planned.log.problems, *planned.notes, *said]))
     _say(notes, context)
     if not sum(one["episodes"] for one in built):
         raise DataError(
@@ -59,7 +64,13 @@ def ingest_log(spec: IngestSpec, path: Path, context: Context) -> Result:
             remedy="`motorium inspect` shows what is in it; change the mapping",
         )
     join(context, described, [shard["part"] for shard in shards])
-    return _result(context.output, planned, notes)
+    keys = [each for one in built for each in one["filter_keys"]]
+    splits, told = splits_of_keys(keys)
+    if splits:
+        write_splits(context.output, splits)
+        state_ranges(context.output, splits, len(keys))
+    _say(told, context)
+    return _result(context.output, planned, [*notes, *told])
 
 
 def mapping_of(spec: IngestSpec) -> MappingSpec | None:
@@ -94,22 +105,27 @@ def build_shard(
     """Build the episodes of some segments into the folder of a part.
 
     Returns:
-        How many episodes and steps, what was left out, and by feature the steps' worth of values that are not valid.
+        How many episodes and steps, what was left out, by feature the steps' worth of values that are not valid, the
+        filter keys of each episode, and by stream how long a sample was held (s) beside its usual interval.
     """
     made, notes, bar = _opened(planned, Path(part).parent), [], Counted(counted)
-    steps, invalid = 0, {}
+    steps, invalid, filter_keys, held = 0, {}, [], {}
     with open_part(part, plain) as writer:
         for index in range(first, first + count):
             for episode in made.episodes(index, notes.append):
                 writer.add(_watched(episode, bar))
                 steps += episode.length
+                filter_keys.append([str(key) for key in episode.meta.get("filter_keys", ())])
                 for key, share in episode.meta["ingest"].get("invalid", {}).items():
                     invalid[key] = invalid.get(key, 0.0) + share * episode.length
+                for stream, age in episode.meta["ingest"].get("held", {}).items():
+                    held[stream] = max(held.get(stream, [0.0, 0.0]), [age["longest_s"], age.get("usual_s", 0.0)])
                 if not episode.frames:
                     bar.advance(episode.length)
         episodes = writer.num_episodes
     bar.close()
-    return {"episodes": episodes, "notes": notes, "steps": steps, "invalid": invalid}
+    told = {"notes": notes, "invalid": invalid, "filter_keys": filter_keys, "held": held}
+    return {"episodes": episodes, "steps": steps, **told}
 
 
 def _masked(planned: Plan, built: list[dict[str, Any]]) -> list[str]:
@@ -121,6 +137,24 @@ def _masked(planned: Plan, built: list[dict[str, Any]]) -> list[str]:
         if share and not any(source.ragged for source in output.sources):
             shown = f"{share:.2%}" if share >= 0.0001 else "less than 0.01%"
             notes.append(f"{shown} of '{output.key}' is not known: '{output.key}{VALID}' says where")
+    return notes
+
+
+def _long_held(planned: Plan, built: list[dict[str, Any]]) -> list[str]:
+    """Return which held streams, of those without a limit, stood far longer than they usually do.
+
+    There is no limit by itself: a command that is sent once holds until the next, and a recording does not say
+    whether a silence means that or a lost sender.
+    """
+    notes = []
+    for stream in dict.fromkeys(source.stream for _, source in planned.sources() if source.max_gap_ns is None):
+        longest, usual = max((one["held"][stream] for one in built if stream in one["held"]), default=(0.0, 0.0))
+        if longest > max(HELD_INTERVALS * usual, HELD_S):
+            every = f", and comes every {usual:.3g} s else" if usual else ""
+            notes.append(
+                f"'{stream}' is held for up to {longest:,.1f} s{every}:"
+                " `max_gap_s` in the mapping limits how old it may be"
+            )
     return notes
 
 
@@ -187,9 +221,9 @@ def _result(output: Path, planned: Plan, notes: list[str]) -> Result:
         "unknown_units": unknown,
         "problems": notes,
     }
-    word = "episode" if made.num_episodes == 1 else "episodes"
-    summary = f"{made.num_episodes:,} {word}, {made.num_frames:,} frames ({seconds:,.1f} s at {made.fps:g} Hz)"
+    summary = f"{counted(made.num_episodes, 'episode')}, {counted(made.num_frames, 'frame')}"
+    summary += f" ({seconds:,.1f} s at {made.fps:g} Hz)"
     summary += f", {planned.log.format} → LeRobot v3.0"
     if planned.num_segments != made.num_episodes:
-        summary += f"; {planned.num_segments:,} segments in the recording"
+        summary += f"; {counted(planned.num_segments, 'segment')} in the recording"
     return Result(summary=summary, metrics=metrics)

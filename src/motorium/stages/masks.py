@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from motorium.data.companions import VALID
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-VALID, TIME = ".valid", ".time"
-
-
-def companions(features: Iterable[str]) -> set[str]:
-    """Return the features that only say something of another one: `<feature>.valid` and `<feature>.time`."""
-    known = set(features)
-    return {key for key in known for end in (VALID, TIME) if key.endswith(end) and key.removesuffix(end) in known}
 
 
 def recorded(dataset: Any, keys: Iterable[str]) -> NDArray[np.bool_] | None:

@@ -10,14 +10,51 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from motorium.core.errors import DataError, nearest
+from motorium.data.info import read_json, write_json
+from motorium.data.layout import INFO_PATH
 
 FILE = Path("meta") / "splits.json"
+SPLIT_NAMES = ("train", "valid", "val", "validation", "test")
 
 
 def write_splits(folder: Path, splits: Mapping[str, Sequence[int]]) -> None:
     """Write the episode numbers of each split."""
     plain = {name: [int(index) for index in sorted(indices)] for name, indices in splits.items()}
     (folder / FILE).write_text(json.dumps(plain, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def splits_of_keys(keys: Sequence[Sequence[str]]) -> tuple[dict[str, list[int]], list[str]]:
+    """Return the splits that filter keys of each episode make, and what there is to say of them.
+
+    Of robomimic's filter keys `train`, `valid` and the like are a split; others (`20_percent`) overlap it, and stay
+    with the episodes. Without `train`, or where an episode is for two, there is no split.
+    """
+    found = {name: [i for i, each in enumerate(keys) if name in each] for name in SPLIT_NAMES}
+    splits = {name: indices for name, indices in found.items() if indices}
+    others = sorted({name for each in keys for name in each} - set(splits))
+    notes = [f"filter keys that are no split stay in each episode's meta: {', '.join(others)}"] if others else []
+    if not splits:
+        return {}, notes
+    named = [index for indices in splits.values() for index in indices]
+    counts = ", ".join(f"{name} {len(indices)}" for name, indices in splits.items())
+    if "train" not in splits or len(set(named)) < len(named):
+        why = "an episode is in two" if "train" in splits else "there is no 'train'"
+        return {}, [*notes, f"the recording's splits are not taken over, {why}: {counts}"]
+    left = len(keys) - len(named)
+    rest = f"; {left} in none" if left else ""
+    return splits, [*notes, f"splits as recorded: {counts} episodes{rest}; training reads 'train' alone"]
+
+
+def state_ranges(folder: Path, splits: Mapping[str, Sequence[int]], episodes: int) -> None:
+    """Write splits as LeRobot's own into `meta/info.json`, where they part all episodes into ranges."""
+    ordered = sorted((min(indices), max(indices) + 1, name) for name, indices in splits.items())
+    edges = [0, *(stop for _, stop, _ in ordered)]
+    whole = all(start == before for (start, _, _), before in zip(ordered, edges)) and edges[-1] == episodes
+    if whole and all(stop - start == len(splits[name]) for start, stop, name in ordered):
+        path = folder / INFO_PATH
+        info = read_json(path)
+        info["splits"] = {name: f"{start}:{stop}" for start, stop, name in ordered}
+        write_json(path, info)
 
 
 def read_splits(folder: Path) -> dict[str, list[int]] | None:

@@ -44,10 +44,11 @@ def read_training_data(folder: Any, keys: tuple[str, ...]):
     """Return the TrainingData of a dataset's training split, and of `keys` (none: every observation vector)."""
     import numpy as np
 
+    from motorium.data.companions import companions
     from motorium.data.dataset import open_dataset
     from motorium.evaluate.seeds import format_seeds
     from motorium.learn.data import TrainingData
-    from motorium.stages.masks import companions, recorded
+    from motorium.stages.masks import recorded
     from motorium.stages.seeds import episode_seeds
     from motorium.stages.splits import read_split
 

@@ -189,9 +189,11 @@ class _Recording:
         }
 
     def pending(self) -> bool:
+        """Whether a seed waits for a row, or a row is at work."""
         return self._next < len(self.seeds) or bool((self._attempt >= 0).any())
 
     def attempts(self) -> list[Attempt]:
+        """Return the attempts that ended, in the order of their seeds."""
         return [attempt for attempt in self._results if attempt is not None]
 
     def refill(self) -> None:

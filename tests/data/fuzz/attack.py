@@ -20,12 +20,8 @@ class Attacked:
         self.outside = folder / "outside"
         self.outside.mkdir()
 
-    def read(self, path: Path, format: str, kind: str = "log", links: bool = False) -> Verdict:
-        """Return what came of it; fails when it is more than reading or refusing.
-
-        Args:
-            links: symbolic links may be followed.
-        """
+    def read(self, path: Path, format: str, kind: str = "log") -> Verdict:
+        """Return what came of it; fails when it is more than reading or refusing."""
         before, watch = listing(self.folder), Watch(self.outside)
         try:
             verdict = self.worker.ask(path, format, kind)
@@ -33,13 +29,13 @@ class Attacked:
         finally:
             watch.close()
         assert not verdict.failed, "\n".join(verdict.failed)
-        assert links or not opened, f"opened outside of the recording: {opened}"
+        assert not opened, f"opened outside of the recording: {opened}"
         assert listing(self.folder) == before, "something was written"
         return verdict
 
-    def refused(self, path: Path, format: str, words: str, kind: str = "log", links: bool = False) -> Verdict:
+    def refused(self, path: Path, format: str, words: str, kind: str = "log") -> Verdict:
         """Return what came of it; fails unless some step was refused with these words (a pattern)."""
-        verdict = self.read(path, format, kind, links)
+        verdict = self.read(path, format, kind)
         assert any(re.search(words, one) for one in verdict.refused), verdict.refused
         return verdict
 

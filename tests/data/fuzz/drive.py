@@ -17,6 +17,7 @@ from motorium.data.ingest.inspect import inspect
 from motorium.data.ingest.inspect_text import table
 from motorium.data.ingest.planning import plan
 from motorium.data.ingest.sources import open_log
+from motorium.data.links import check_links
 from motorium.data.log import Log, Segment, Stream
 
 SEGMENTS, STREAMS, SAMPLES = 3, 100, 3
@@ -42,6 +43,12 @@ class Drive:
     def run(self) -> None:
         """Do everything."""
         rows = LOGS if self.kind == "log" else FORMATS
+        self.step("links", lambda: check_links(self.path))
+        if self.refused:
+            # Whoever opens it refuses too, before a reader sees it: readers by themselves follow links.
+            self.step("open", lambda: (open_log if self.kind == "log" else open_dataset)(self.path))
+            self.step("inspect", lambda: inspect(self.path))
+            return
         evidence = self.step("recognise", lambda: rows.load(self.format).recognise(self.path))
         if evidence is not None and not isinstance(evidence, (str, bool)):
             self.failed.append(f"recognise: returned {evidence!r}")

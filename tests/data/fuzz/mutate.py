@@ -84,6 +84,22 @@ class Mutation:
     span: int
 
 
+def one_of_each_kind(name: str) -> list[list[Mutation]]:
+    """Return a list of changes for every kind, always the same ones for a name; every other has a second change."""
+    draw = stream(0, "fuzz", name)
+
+    def one(kind: str) -> Mutation:
+        region = ("head", "tail", "all")[draw.integers(3)]
+        place = draw.integers(2**32) if region == "all" else draw.integers(2000)
+        span = draw.integers(1, 17) if draw.integers(2) else draw.integers(1, 5001)
+        return Mutation(kind, int(draw.integers(200)), region, int(place), int(draw.integers(10**6)), int(span))
+
+    made = [[one(kind)] for kind in KINDS]
+    for changes in made[1::2]:
+        changes.append(one(KINDS[draw.integers(len(KINDS))]))
+    return made
+
+
 def mutations() -> st.SearchStrategy[list[Mutation]]:
     """Return lists of one to three changes."""
     return st.lists(one_mutation(), min_size=1, max_size=3)

@@ -5,7 +5,8 @@ nothing written beside the recording, nothing opened outside of its folder. A wo
 limits, since native libraries may crash it.
 
 `MOTORIUM_FUZZ_EXAMPLES=2000 pytest tests/data/fuzz` tries that many damaged copies of each seed, different ones in
-every run; the default is few and always the same. A failure prints the command that repeats it.
+every run, and every file of each seed in attacks by hand; the default is few and always the same: each kind of damage
+once a seed, each file in turn. A failure prints the command that repeats it.
 """
 
 import os
@@ -14,12 +15,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from motorium.data.formats import FORMATS, LOGS
-from tests.data.fuzz.case import Bench, told
+from tests.data.fuzz.case import LONG, Bench, told
 from tests.data.fuzz.corpus import SEEDS
-from tests.data.fuzz.mutate import mutations
+from tests.data.fuzz.mutate import KINDS, mutations, one_of_each_kind
 
-LONG = int(os.environ.get("MOTORIUM_FUZZ_EXAMPLES", "0"))
-FEW, SOME = 2, 24
+FEW = 2
 PROFILE = settings(
     deadline=None,
     database=None,
@@ -63,10 +63,20 @@ def test_damage_is_read_or_refused(bench):
 
 
 @pytest.mark.slow
+def test_every_kind_of_damage_is_read_or_refused(bench):
+    tried = one_of_each_kind(bench.seed.name)
+    assert {changes[0].kind for changes in tried} == set(KINDS)
+    for changes in tried:
+        hold(bench, changes)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LONG, reason="MOTORIUM_FUZZ_EXAMPLES is not set")
 def test_much_damage_is_read_or_refused(bench):
-    @settings(PROFILE, max_examples=LONG or SOME)
+    @seed(int.from_bytes(os.urandom(4)))
+    @settings(PROFILE, max_examples=LONG)
     @given(mutations())
     def holds(changes):
         hold(bench, changes)
 
-    (holds if not LONG else seed(int.from_bytes(os.urandom(4)))(holds))()
+    holds()

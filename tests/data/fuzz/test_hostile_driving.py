@@ -154,11 +154,11 @@ def test_scenarios_whose_times_make_no_sense(attacked, tmp_path, times):
 
 def test_scenarios_of_many_empty_tracks_and_lanes(attacked, tmp_path):
     def change(scenario):
-        for number in range(500):
+        for number in range(200):
             track = scenario.tracks.add(id=1000 + number)
             for _ in range(driving_samples.WAYMO_STEPS):
                 track.states.add()
-        for number in range(2000):
+        for number in range(1000):
             scenario.map_features.add(id=10_000 + number)
             scenario.dynamic_map_states[0].lane_states.add(lane=number)
 

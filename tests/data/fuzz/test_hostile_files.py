@@ -8,6 +8,7 @@ import pytest
 
 from tests.data.av2_samples import jpeg
 from tests.data.fuzz.attack import jpeg_header, png_header
+from tests.data.fuzz.case import LONG
 from tests.data.fuzz.corpus import SEEDS
 
 DEPTH = 100_000
@@ -45,16 +46,21 @@ def built(tmp_path_factory):
     return made
 
 
-def files_of(built, *suffixes, alike=1):
-    """Yield (seed, root, file of it) for the files with these suffixes, of those in one folder the first `alike`."""
+def files_of(built, *suffixes, alike=1, turn=0, turns=4):
+    """Yield (seed, root, file of it) for the files with these suffixes, of those in one folder the first `alike`.
+
+    Of each seed one file in `turns`, beginning at number `turn`, and one at least; all of them in a long run.
+    """
     for seed, root in built.values():
-        seen = {}
+        seen, files = {}, []
         for file in [root] if root.is_file() else sorted(root.rglob("*")):
             if file.is_file() and (not suffixes or file.suffix in suffixes or file.name in suffixes):
                 place = (file.parent, file.suffix)
                 seen[place] = seen.get(place, 0) + 1
                 if seen[place] <= alike:
-                    yield seed, root, file
+                    files.append(file)
+        for file in files if LONG or not files else files[turn % min(turns, len(files)) :: turns]:
+            yield seed, root, file
 
 
 def replaced(attacked, seed, root, file, put):
@@ -75,7 +81,8 @@ def replaced(attacked, seed, root, file, put):
 @pytest.mark.slow
 @pytest.mark.parametrize("what", JSON)
 def test_json_of_another_shape_depth_or_size(attacked, built, what):
-    for seed, root, file in files_of(built, ".json", ".jsonl", ".zarray", ".zgroup", ".zattrs", alike=20):
+    kinds, turn = (".json", ".jsonl", ".zarray", ".zgroup", ".zattrs"), list(JSON).index(what)
+    for seed, root, file in files_of(built, *kinds, alike=20, turn=turn, turns=len(JSON)):
         replaced(attacked, seed, root, file, lambda path: path.write_text(JSON[what]))
 
 
@@ -117,13 +124,13 @@ def test_sparse_files_of_a_terabyte(attacked, built):
 
 @pytest.mark.slow
 def test_pipes_in_the_place_of_files(attacked, built):
-    for seed, root, file in files_of(built):
+    for seed, root, file in files_of(built, turn=1):
         if root.is_dir():
             replaced(attacked, seed, root, file, lambda path: os.mkfifo(path))
 
 
 @pytest.mark.slow
 def test_links_to_themselves(attacked, built):
-    for seed, root, file in files_of(built):
+    for seed, root, file in files_of(built, turn=2):
         if root.is_dir():
             replaced(attacked, seed, root, file, lambda path: path.symlink_to(Path(path.name)))

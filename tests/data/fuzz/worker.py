@@ -14,6 +14,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from motorium.data.links import FOLLOW_LINKS
+
 ROOT = Path(__file__).resolve().parents[3]
 MIB = 1024**2
 # Imports of all readers take 0.5 GiB of addresses, threads some more; one sample may take 512 MiB (bounds.py).
@@ -79,6 +81,7 @@ class Worker:
         for place in (self.cwd, self.temporary):
             place.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "TMPDIR": str(self.temporary), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        environment.pop(FOLLOW_LINKS, None)
         environment |= {"PYTHONWARNINGS": "ignore", "MALLOC_ARENA_MAX": "2", "HDF5_USE_FILE_LOCKING": "FALSE"}
         with open(self.folder / "stderr", "wb") as log:
             self._process = subprocess.Popen(

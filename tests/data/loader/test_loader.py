@@ -11,6 +11,7 @@ import pytest
 from motorium.core.errors import DataError, SpecError
 from motorium.data.dataset import open_dataset
 from motorium.data.loader import decode
+from motorium.data.loader.cache import no_bar
 from motorium.data.loader.loader import Loader, Share, balanced
 from motorium.data.loader.prefetch import NAME
 from motorium.data.loader.spec import LoaderSpec
@@ -315,6 +316,19 @@ def test_auto_says_why(recorded):
     assert loader.plans[FRONT].bytes == 45 * 32 * 48 * 3
     none = make_loader(recorded, frames="auto", disk_gib=0, features=(STATE, WRIST), windows={})
     assert none.plans[WRIST].kind == "ram" and "no cache fits" in none.notes[0]
+
+
+def test_what_is_noted_is_told_before_anything_is_built(recorded):
+    told = []
+
+    def open_bar(count, unit, label):
+        if unit == "frame":
+            raise KeyboardInterrupt
+        return no_bar(count, unit=unit, label=label)
+
+    with pytest.raises(KeyboardInterrupt):
+        Loader(recorded, LoaderSpec(frames="ram", features=(STATE, FRONT)), tell=told.append, open_bar=open_bar)
+    assert len(told) == 1 and told[0].startswith(f"{FRONT}: ram")
 
 
 def test_one_budget_for_all_cameras(recorded):

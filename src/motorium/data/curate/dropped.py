@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from motorium.core.spec import Spec
+from motorium.data.companions import TIME, VALID
 from motorium.data.curate.finding import ERROR, MISSING, WARNING, Check, Finding, Measures, robust_z, table
 from motorium.data.curate.idle import longest_run
 from motorium.data.curate.looks import still
 from motorium.data.curate.recording import STATE, Recording
 
-TIME = ".time"
 # Of a period: two samples further apart have one missing between them.
 JUMP = 1.5
 
@@ -49,7 +49,7 @@ def measure(recording: Recording, limits: DroppedLimits) -> dict:
         if not key.endswith(TIME) or recording.arrays[key].dtype.kind != "f":
             continue
         times = np.asarray(recording.arrays[key], np.float64).reshape(recording.length, -1)
-        valid = recording.arrays.get(key.removesuffix(TIME) + ".valid")
+        valid = recording.arrays.get(key.removesuffix(TIME) + VALID)
         valid = np.ones((len(times), 1), bool) if valid is None else np.asarray(valid, bool).reshape(len(times), -1)
         for part in range(times.shape[1]):
             name = key.removesuffix(TIME) + (f"[{part}]" if times.shape[1] > 1 else "")

@@ -4,7 +4,8 @@ Two passes: the 6 nearest of each episode by their paths at 16 points, by exact 
 time warping at 64 points. The bound this has: of more than 6 nearer episodes that are no duplicates, one would
 have to be nearer at 16 points than the duplicate is; copies of copies are found as a chain.
 What is compared is the state, over all tasks: pictures may still differ, so it is a warning. Of each set of
-duplicates one episode stays without: the one with the best score, of equals the earliest (`policy.decide`).
+duplicates one episode stays without: the one with the best score, of equals the earliest; and what of the set is no
+duplicate of that one is judged among itself, so that of a chain more than one stays (`policy.decide`).
 Pairs of real episodes are at least 0.25 apart where copies with noise, shift and another pace are within 0.12:
 see `docs/curation.md`.
 """
@@ -19,7 +20,16 @@ from pydantic import Field
 
 from motorium.core.spec import Spec
 from motorium.data.curate.finding import MISSING, WARNING, Check, Finding, Measures
-from motorium.data.curate.path import POINTS, UNIT, from_text, make_path, square_distances, to_text, warped_distances
+from motorium.data.curate.path import (
+    POINTS,
+    UNIT,
+    from_text,
+    least_warped,
+    make_path,
+    square_distances,
+    to_text,
+    warped_distances,
+)
 from motorium.data.curate.recording import ACTION, STATE, Recording
 
 COARSE = 16
@@ -55,18 +65,44 @@ def judge(measures: Sequence[Measures], limits: DuplicateLimits) -> list[list[Fi
         for one, other in ((i, j), (j, i)):
             nearest[one] = min(nearest.get(one, (np.inf, 0)), (distance, other))
     for i, (distance, other) in sorted(nearest.items()):
-        findings[i].append(
-            Finding(
-                check="duplicate",
-                severity=WARNING,
-                value=distance,
-                threshold=limits.distance,
-                unit="standard deviation",
-                message=f"goes the same way as episode {other}, within {distance:.3f} standard deviations",
-                others=(other, *(k for k in members[i] if k not in (i, other))),
-            )
-        )
+        findings[i].append(_finding(distance, other, limits, [k for k in members[i] if k not in (i, other)]))
     return findings
+
+
+def repeats(
+    measures: Sequence[Measures], limits: DuplicateLimits, kept: int, candidates: Sequence[int]
+) -> list[Finding | None]:
+    """Return a warning for each candidate that is a duplicate of the episode `kept`; None for the others."""
+    found: list[Finding | None] = [None] * len(candidates)
+    if MISSING in measures[kept]:
+        return found
+    one = from_text(measures[kept]["path"])
+    known = {n: from_text(measures[i]["path"]) for n, i in enumerate(candidates) if MISSING not in measures[i]}
+    places = [n for n, path in known.items() if path.shape == one.shape]
+    if not places:
+        return found
+    paths = np.stack([known[n] for n in places])
+    near = np.flatnonzero(least_warped(one, paths, band=BAND, free=FREE) / UNIT <= limits.distance)
+    for start in range(0, len(near), PAIRS):
+        block = near[start : start + PAIRS]
+        same = np.broadcast_to(one, paths[block].shape)
+        apart = warped_distances(same, paths[block], band=BAND, free=FREE) / UNIT
+        for place, distance in zip(block.tolist(), apart.tolist()):
+            if distance <= limits.distance:
+                found[places[place]] = _finding(distance, kept, limits)
+    return found
+
+
+def _finding(distance: float, other: int, limits: DuplicateLimits, more: Sequence[int] = ()) -> Finding:
+    return Finding(
+        check="duplicate",
+        severity=WARNING,
+        value=distance,
+        threshold=limits.distance,
+        unit="standard deviation",
+        message=f"goes the same way as episode {other}, within {distance:.3f} standard deviations",
+        others=(other, *more),
+    )
 
 
 def pairs(measures: Sequence[Measures], limits: DuplicateLimits) -> list[tuple[int, int, float]]:
@@ -129,4 +165,4 @@ def _nearest(paths: NDArray[np.int16]) -> NDArray[np.int64]:
     return np.unique(np.concatenate(made), axis=0)
 
 
-CHECK = Check(name="duplicate", limits=DuplicateLimits, measure=measure, judge=judge, across=True)
+CHECK = Check(name="duplicate", limits=DuplicateLimits, measure=measure, judge=judge, across=True, repeats=repeats)

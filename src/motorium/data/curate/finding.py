@@ -66,6 +66,8 @@ class Check:
         across: judged once over all groups: what is looked for does not stop at a task.
         overall: `(measures of every episode of the dataset, limits) -> findings on the dataset as a whole`; they
             say something of no single episode and decide nothing.
+        repeats: `(measures of every episode, limits, one, candidates) -> a finding, or None, of each candidate`:
+            whether it repeats the episode `one`, which stays. Every check whose findings name `others` has it.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Check:
     judge: Callable[[Sequence[Measures], Any], list[list[Finding]]]
     across: bool = False
     overall: Callable[[Sequence[Measures], Any], list[Finding]] | None = None
+    repeats: Callable[[Sequence[Measures], Any, int, Sequence[int]], list[Finding | None]] | None = None
 
 
 def judge_each(measures: Sequence[Measures], judge: Callable[[Measures], list[Finding]]) -> list[list[Finding]]:

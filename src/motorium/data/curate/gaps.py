@@ -11,12 +11,13 @@ import numpy as np
 from pydantic import Field
 
 from motorium.core.spec import Spec
+from motorium.data.companions import VALID
 from motorium.data.curate.finding import ERROR, MISSING, WARNING, Check, Finding, Measures, judge_each
 from motorium.data.curate.idle import longest_run
 from motorium.data.curate.recording import ACTION, Recording
 from motorium.data.curate.spans import spans
 
-VALID, OBJECTS = ".valid", "objects."
+OBJECTS = "objects."
 
 
 class GapsLimits(Spec):

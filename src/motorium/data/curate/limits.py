@@ -1,7 +1,7 @@
 """limits: joints beyond their stated position or speed, and motion far faster than the group's.
 
-Stated limits come by pattern of element names from the option `limits` (`{limits: {limits: {"*elbow*": [-2.9, 2.9,
-3.1]}}}`: lowest and highest position, largest speed, each or null) or from the dataset's conventions
+Stated limits come by pattern of element names from the option `limits` (`{limits: {"*elbow*": [-2.9, 2.9, 3.1]}}`:
+lowest and highest position, largest speed, each or null) or from the dataset's conventions
 (`limits.<pattern>: "[-2.9, 2.9, 3.1]"`); the first pattern that matches holds. Where none is stated, a speed is
 unusual relative to the group; positions relative to the group are the check `range`'s.
 Speed is taken across 3 steps, and its 99th percentile is compared, so that one digit of a sensor is not fast.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,17 @@ class LimitsLimits(Spec):
     slack: float = Field(0.01, ge=0, description="share by which a stated limit may be passed: rounding, calibration")
     z: float = Field(6.0, gt=0, description="robust z-score of an element's speed; there are many elements")
     mean_z: float = Field(3.0, gt=0, description="robust z-score of the mean speed of all elements together")
+
+
+def nested(given: Any) -> Any:
+    """Return options of this check with the limits of joints, which may stand beside its thresholds, in `limits`."""
+    if not isinstance(given, Mapping):
+        return given
+    joints = {key: value for key, value in given.items() if isinstance(value, list | tuple)}
+    inner = given.get("limits", {})
+    if not joints or not isinstance(inner, Mapping):
+        return given
+    return {**{key: value for key, value in given.items() if key not in joints}, "limits": {**inner, **joints}}
 
 
 def measure(recording: Recording, limits: LimitsLimits) -> dict:

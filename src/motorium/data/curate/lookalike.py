@@ -7,7 +7,7 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,40 +49,93 @@ def judge(measures: Sequence[Measures], limits: LookalikeLimits) -> list[list[Fi
     findings: list[list[Finding]] = [[] for _ in measures]
     for index, (earlier, bits) in lookalikes(measures, limits).items():
         for one, other in ((index, earlier), (earlier, index)):
-            text = f"its pictures are those of episode {other} ({bits:.1f} of 64 bits differ)"
-            findings[one].append(
-                Finding(
-                    check="lookalike",
-                    severity=WARNING,
-                    value=bits,
-                    threshold=limits.max_bits,
-                    unit="1",
-                    message=text,
-                    others=(other,),
-                )
-            )
+            findings[one].append(_finding(bits, other, limits))
     return findings
+
+
+def repeats(
+    measures: Sequence[Measures], limits: LookalikeLimits, kept: int, candidates: Sequence[int]
+) -> list[Finding | None]:
+    """Return a warning for each candidate whose pictures are those of the episode `kept`; None for the others."""
+    cameras, members = _comparable(measures, limits)
+    places = [n for n, i in enumerate(candidates) if i in members]
+    found: list[Finding | None] = [None] * len(candidates)
+    if kept not in members or not places:
+        return found
+    rows = _hashes(measures, [kept], cameras)
+    for start in range(0, len(places), BLOCK):
+        block = places[start : start + BLOCK]
+        bits = _worst_camera(rows, _hashes(measures, [candidates[n] for n in block], cameras))[0]
+        for place, differ in zip(block, bits.tolist()):
+            if differ <= limits.max_bits:
+                found[place] = _finding(differ, kept, limits)
+    return found
+
+
+def _finding(bits: float, other: int, limits: LookalikeLimits) -> Finding:
+    return Finding(
+        check="lookalike",
+        severity=WARNING,
+        value=bits,
+        threshold=limits.max_bits,
+        unit="1",
+        message=f"its pictures are those of episode {other} ({bits:.1f} of 64 bits differ)",
+        others=(other,),
+    )
 
 
 def lookalikes(measures: Sequence[Measures], limits: LookalikeLimits) -> dict[int, tuple[int, float]]:
     """Return {episode: (the first earlier one that it repeats, mean difference in bits)}."""
-    known = [{} if MISSING in one else one["cameras"] for one in measures]
-    cameras = sorted({key for one in known for key in one})
-    members = [i for i, one in enumerate(known) if any(one[key]["change"] >= limits.min_change for key in one)]
-    members = [i for i in members if sorted(known[i]) == cameras]
+    return {i: (int(earlier[0]), float(bits[0])) for i, earlier, bits in _repeated(measures, limits)}
+
+
+def across(
+    measures: Sequence[Measures], limits: LookalikeLimits, sides: Mapping[int, Sequence[str]]
+) -> list[tuple[float, int, int]]:
+    """Return (bits, earlier, episode) of each episode with the first earlier one of each other side that it repeats.
+
+    Args:
+        sides: names of the sides an episode is on; those not named are on none.
+    """
+    found = []
+    for i, earlier, bits in _repeated(measures, limits):
+        seen: set[str] = set(sides.get(i, ()))
+        for other, differ in zip(earlier.tolist(), bits.tolist()):
+            if seen and not seen.issuperset(sides.get(other, ())):
+                seen.update(sides[other])
+                found.append((differ, other, i))
+    return found
+
+
+def _repeated(
+    measures: Sequence[Measures], limits: LookalikeLimits
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64]]]:
+    """Yield each episode that repeats earlier ones: itself, these, and how many bits differ."""
+    cameras, kept = _comparable(measures, limits)
+    members = np.array(list(kept), np.int64)
     if len(members) < 2:
-        return {}
-    hashes = np.array(
-        [[[int(text, 16) for text in known[i][key]["hashes"]] for key in cameras] for i in members], np.uint64
-    )
-    found = {}
+        return
+    hashes = _hashes(measures, members.tolist(), cameras)
     for start in range(0, len(members), BLOCK):
         bits = _worst_camera(hashes[start : start + BLOCK], hashes[: start + BLOCK])
         for row in range(len(bits)):
             earlier = np.flatnonzero(bits[row, : start + row] <= limits.max_bits)
             if len(earlier):
-                found[members[start + row]] = (members[int(earlier[0])], float(bits[row, earlier[0]]))
-    return found
+                yield int(members[start + row]), members[earlier], bits[row, earlier]
+
+
+def _comparable(measures: Sequence[Measures], limits: LookalikeLimits) -> tuple[list[str], dict[int, None]]:
+    """All cameras, and the episodes, ascending, that have all of them and show something new."""
+    known = [{} if MISSING in one else one["cameras"] for one in measures]
+    cameras = sorted({key for one in known for key in one})
+    moving = [i for i, one in enumerate(known) if any(one[key]["change"] >= limits.min_change for key in one)]
+    return cameras, dict.fromkeys(i for i in moving if sorted(known[i]) == cameras)
+
+
+def _hashes(measures: Sequence[Measures], members: Sequence[int], cameras: Sequence[str]) -> NDArray[np.uint64]:
+    """Hashes of the episodes `members`: (n, C, 16)."""
+    texts = [[measures[i]["cameras"][key]["hashes"] for key in cameras] for i in members]
+    return np.array([[[int(text, 16) for text in one] for one in each] for each in texts], np.uint64)
 
 
 def _worst_camera(rows: NDArray[np.uint64], columns: NDArray[np.uint64]) -> NDArray[np.float64]:
@@ -96,4 +149,4 @@ def _worst_camera(rows: NDArray[np.uint64], columns: NDArray[np.uint64]) -> NDAr
     return worst
 
 
-CHECK = Check(name="lookalike", limits=LookalikeLimits, measure=measure, judge=judge, across=True)
+CHECK = Check(name="lookalike", limits=LookalikeLimits, measure=measure, judge=judge, across=True, repeats=repeats)

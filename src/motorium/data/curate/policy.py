@@ -14,18 +14,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from motorium.core.errors import SpecError, nearest
 from motorium.core.spec import Spec
 from motorium.data.curate import CHECKS
 from motorium.data.curate.duplicate import clusters
-from motorium.data.curate.finding import ERROR, MISSING, WARNING, Check, Finding
+from motorium.data.curate.finding import ERROR, MISSING, WARNING, Check, Finding, Measures
+from motorium.data.curate.limits import nested
 from motorium.data.curate.recording import Recording
 from motorium.data.curate.score import grade
 from motorium.data.curate.spans import between
 
 KEEP, TRIM, SPLIT, REJECT = "keep", "trim", "split", "reject"
+Repeats = Callable[[int, Sequence[int]], list[list[Finding]]]
 # One fault of a sensor or a joint shows in several of these: their warnings count once for all.
 ALIKE = ("range", "limits", "smooth", "mismatch", "outlier")
 
@@ -34,7 +36,11 @@ class CurationSpec(Spec):
     """Which checks run, with which limits, and what follows from them."""
 
     checks: tuple[str, ...] = Field(tuple(CHECKS), description="checks to run, by name")
-    limits: dict[str, dict[str, Any]] = Field({}, description="thresholds to change: {check: {limit: value}}")
+    limits: dict[str, dict[str, Any]] = Field(
+        {},
+        description="thresholds to change: {check: {limit: value}}; of joints: {limits: {NAME: [lowest, highest,"
+        " largest speed]}}, NAME may be a pattern",
+    )
     strict: tuple[str, ...] = Field(("lag",), description="checks whose warnings reject an episode, as errors do")
     trim: bool = Field(True, description="cut idle ends off; if not, they only count against the episode")
     split: bool = Field(
@@ -46,6 +52,14 @@ class CurationSpec(Spec):
     min_length_s: float = Field(1.0, ge=0, description="what must be left of an episode after the cut")
     penalty: float = Field(0.7, gt=0, le=1, description="factor on the score for each warning")
     min_score: float = Field(0.3, ge=0, le=1, description="score below which an episode is rejected")
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _joints(cls, limits: Any) -> Any:
+        """Limits of joints may stand without the name of their field; the spec is the same."""
+        if not isinstance(limits, Mapping) or "limits" not in limits:
+            return limits
+        return {**limits, "limits": nested(limits["limits"])}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +204,7 @@ def decide(
     for label in sorted(members):
         grades[members[label]] = grade([measures[i] for i in members[label]], by_name)
     kin = _kin(found)
-    _let_one_stay(found, kin, lambda i, alone: _decision(alone, lengths[i], spec, fps))
+    _let_some_stay(found, kin, _repeats(checks, measures), lambda i, alone: _decision(alone, lengths[i], spec, fps))
     decisions = []
     for findings, length, graded in zip(found, lengths, grades.tolist()):
         decision = _decision(findings, length, spec, fps)
@@ -209,18 +223,38 @@ def _kin(found: Sequence[Sequence[Finding]]) -> tuple[tuple[int, ...], ...]:
     return tuple(sorted({members for members in clusters(len(found), pairs) if len(members) > 1}))
 
 
-def _let_one_stay(
+def _repeats(checks: Sequence[tuple[Check, Spec]], measures: Sequence[Mapping[str, Measures]]) -> Repeats:
+    """What the checks say of episodes that repeat one that stays."""
+    asked = [(one, limits, [each[one.name] for each in measures]) for one, limits in checks if one.repeats is not None]
+
+    def repeats(kept: int, candidates: Sequence[int]) -> list[list[Finding]]:
+        said = [check.repeats(mine, limits, kept, candidates) for check, limits, mine in asked if check.repeats]
+        return [[finding for finding in each if finding is not None] for each in zip(*said)]
+
+    return repeats
+
+
+def _let_some_stay(
     found: Sequence[list[Finding]],
     kin: Sequence[Sequence[int]],
+    repeats: Repeats,
     decided: Callable[[int, Sequence[Finding]], Decision],
 ) -> None:
-    """Take what says that they are duplicates from one episode of each set: fit, the best, of equals the earliest."""
+    """Let an episode of each set stay, the best of the fit ones, of equals the earliest; and of those that do not
+    repeat it the next: the ends of a chain of near-duplicates differ. What repeats one is said to repeat that one.
+    """
     for members in kin:
-        alone = {i: [finding for finding in found[i] if not finding.others] for i in members}
-        decisions = {i: decided(i, alone[i]) for i in members}
+        for i in members:
+            found[i][:] = [finding for finding in found[i] if not finding.others]
+        decisions = {i: decided(i, found[i]) for i in members}
         # By the score, not the quality: between copies that is noise.
-        best = min(members, key=lambda i: (decisions[i].action == REJECT, -decisions[i].score, i))
-        found[best][:] = alone[best]
+        waiting = sorted(members, key=lambda i: (decisions[i].action == REJECT, -decisions[i].score, i))
+        while waiting and decisions[waiting[0]].action != REJECT:
+            kept, *rest = waiting
+            waiting = []
+            for i, findings in zip(rest, repeats(kept, rest)):
+                found[i] += findings
+                waiting += [] if findings else [i]
 
 
 def _decision(findings: Sequence[Finding], length: int, spec: CurationSpec, fps: float) -> Decision:

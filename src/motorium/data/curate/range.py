@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from motorium.core.spec import Spec
+from motorium.data.companions import ENDINGS
 from motorium.data.curate.finding import ERROR, FEWEST_TO_COMPARE, MISSING, WARNING, Check, Finding, Measures, table
 from motorium.data.curate.recording import ACTION, STATE, Recording
 
 # Tracked objects have slots, which are other things in other episodes, and masks of their own.
-OBJECTS, COMPANIONS = "objects.", (".time", ".valid")
+OBJECTS = "objects."
 # Spread of episodes that counts at least, of the range that an element usually has in an episode.
 LEAST_SPREAD = 0.1
 DECILE, DECILE_Z = 0.9, 1.2816
@@ -51,7 +52,7 @@ def measure(recording: Recording, limits: RangeLimits) -> dict:
             }
     hard, looked = [], bool(extremes)
     for key in sorted(recording.arrays):
-        if key.startswith(OBJECTS) or key.endswith(COMPANIONS) or recording.arrays[key].dtype.kind != "f":
+        if key.startswith(OBJECTS) or key.endswith(ENDINGS) or recording.arrays[key].dtype.kind != "f":
             continue
         series = recording.series(key)
         if series is None:

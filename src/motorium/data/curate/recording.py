@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorium.core.errors import DataError
+from motorium.data.companions import VALID
 from motorium.data.curate.looks import Looks, look
 from motorium.data.episode import Episode
 
@@ -154,7 +155,7 @@ class Recording:
         Raises:
             DataError: when the companion has another shape than the feature.
         """
-        mask, array = self.arrays.get(f"{key}.valid"), self.arrays.get(key)
+        mask, array = self.arrays.get(key + VALID), self.arrays.get(key)
         if mask is None or array is None or array.size == 0:
             return None
         count = array.size // len(array)

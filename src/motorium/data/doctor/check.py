@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from motorium.core.errors import DataError
 from motorium.data.doctor import DOCTOR_CHECKS
 from motorium.data.doctor.finding import NOTE, PROBLEM, Finding
 from motorium.data.doctor.survey import Survey
 from motorium.data.formats import FORMATS
-from motorium.data.layout import INFO_PATH, STAGING_DIR
+from motorium.data.layout import INFO_PATH, STAGING_DIR, no_dataset
+from motorium.data.links import check_links
 
 
 def check(path: str | Path, *, deep: bool = False) -> list[Finding]:
@@ -23,10 +23,10 @@ def check(path: str | Path, *, deep: bool = False) -> list[Finding]:
     """
     root = Path(path)
     if not root.is_dir():
-        raise DataError("there is no such dataset", where=root, expected="a folder")
+        raise no_dataset(root, "no folder")
     if not (root / "meta").is_dir() and not (root / STAGING_DIR).is_dir():
-        remedy = "name the folder that holds meta/ and data/"
-        raise DataError("this is no dataset", where=root, got="no meta/", expected=INFO_PATH, remedy=remedy)
+        raise no_dataset(root, "no meta/", f"the folder that holds {INFO_PATH} and data/")
+    check_links(root)
     survey = Survey(root)
     if (root / STAGING_DIR).is_dir() and not (root / INFO_PATH).is_file():
         return _run("leftovers", survey, deep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from motorium.core.wording import counted
 from motorium.data.doctor.finding import NOTE, Finding
 from motorium.data.doctor.survey import Survey
 from motorium.data.layout import INFO_PATH, STAGING_DIR
@@ -23,7 +24,7 @@ def check(survey: Survey, deep: bool) -> list[Finding]:
                 check=CHECK,
                 what="a finished recording was not tidied up" if finished else "this recording was not finished",
                 where=STAGING_DIR,
-                got=f"{len(list((survey.root / STAGING_DIR).glob('episode_*.parquet')))} finished episodes",
+                got=counted(len(list((survey.root / STAGING_DIR).glob("episode_*.parquet"))), "finished episode"),
                 severity=NOTE if finished else "problem",
                 fix="removed" if finished else "its finished episodes become the dataset",
             )

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.data.doctor.finding import reason
 from motorium.data.doctor.probe import Probe, probe
 from motorium.data.formats.lerobot_lines import read_lines
@@ -117,7 +117,7 @@ class Survey:
         try:
             return pa.concat_tables(parts, promote_options="default")
         except pa.ArrowException as error:
-            self.faults["meta/episodes"] = str(error).splitlines()[0]
+            self.faults["meta/episodes"] = first_line(error)
             return parts[0]
 
     @cached_property

@@ -10,13 +10,12 @@ from pydantic import Field
 from motorium.core.errors import DataError
 from motorium.core.features import Feature
 from motorium.core.spec import Spec
+from motorium.data.companions import ENDINGS
 from motorium.data.edit.operation import Operation, Others, matching
 from motorium.data.edit.view import View
 from motorium.data.layout import AUTOMATIC, check_key
 from motorium.data.modality import PREFIX, from_conventions, renamed, to_conventions
 from motorium.data.statistics import Statistics
-
-COMPANIONS = (".valid", ".time")
 
 
 class RenameSpec(Spec):
@@ -70,7 +69,7 @@ def _rename(view: View, spec: RenameSpec, others: Others) -> View:
         if new in AUTOMATIC:
             raise DataError(f"'{new}' is a column that is added by itself", where="rename", got=f"{old} -> {new}")
         names[old] = new
-        for companion in COMPANIONS:
+        for companion in ENDINGS:
             # What says of a feature which samples are valid, and from when, goes with it.
             if f"{old}{companion}" in names and f"{old}{companion}" not in spec.features:
                 names[f"{old}{companion}"] = f"{new}{companion}"
@@ -84,7 +83,7 @@ def _remove(view: View, spec: RemoveSpec, others: Others) -> View:
     every = [*view.features, *view.extra_cameras]
     patterns = [spec.features] if isinstance(spec.features, str) else spec.features
     gone = {key for pattern in patterns for key in matching(pattern, every, "remove")}
-    gone |= {f"{key}{companion}" for key in gone for companion in COMPANIONS}
+    gone |= {f"{key}{companion}" for key in gone for companion in ENDINGS}
     kept = {key: key for key in every if key not in gone}
     if all(view.features[key].visual for key in kept if key in view.features):
         raise DataError("a dataset needs at least one feature that is no camera", where="remove", got=sorted(gone))

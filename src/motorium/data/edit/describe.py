@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from motorium.core.wording import counted, format_bytes
 from motorium.data.edit.plan import Outline
 
 
@@ -12,21 +13,13 @@ def describe(outline: Outline, before: tuple[int, int]) -> str:
         f"frames    {outline.frames:,} (of {before[1]:,}), {outline.fps:g} in a second",
     ]
     lines += [f"feature   {key}: {words}" for key, words in outline.features.items()]
-    lines += [f"task      {words!r}: {count} episodes" for words, count in outline.tasks.items()]
-    lines += [f"split     {name}: {count} episodes" for name, count in outline.splits.items()]
+    lines += [f"task      {words!r}: {counted(count, 'episode')}" for words, count in outline.tasks.items()]
+    lines += [f"split     {name}: {counted(count, 'episode')}" for name, count in outline.splits.items()]
     for key, one in outline.pictures.items():
         parts = [f"{one.copied} copied as packets"] if one.copied else []
         if one.encoded:
             why = f" ({one.cut} because a cut falls between keyframes)" if one.cut else ""
             parts.append(f"{one.encoded} encoded again{why}")
-        lines.append(f"video     {key}: {', '.join(parts) or 'none'}; about {_size(one.estimate)}")
+        lines.append(f"video     {key}: {', '.join(parts) or 'none'}; about {format_bytes(one.estimate)}")
     lines += [f"note      {note}" for note in outline.notes]
-    return "\n".join([*lines, f"size      about {_size(outline.estimate)}"])
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    return "\n".join([*lines, f"size      about {format_bytes(outline.estimate)}"])

@@ -13,6 +13,7 @@ from pydantic import Field
 from motorium.core.errors import DataError
 from motorium.core.features import Feature
 from motorium.core.spec import Spec
+from motorium.data.companions import VALID
 from motorium.data.edit.operation import Operation, Others
 from motorium.data.edit.view import View
 from motorium.data.statistics import Statistics
@@ -75,7 +76,7 @@ class Resampled(View):
         after = np.minimum(before + (share > EXACT), len(array) - 1)
         if not np.any(after > before):
             return array[before]
-        base = key.removesuffix(".valid")
+        base = key.removesuffix(VALID)
         if base != key and base in self.features and self.policy(base) == "linear":
             # Of two samples, both have to be valid.
             return array[before] & array[after]

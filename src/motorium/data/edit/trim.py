@@ -11,6 +11,7 @@ from pydantic import Field
 
 from motorium.core.errors import DataError
 from motorium.core.spec import Spec
+from motorium.data.companions import TIME
 from motorium.data.contents import VideoSpan
 from motorium.data.edit.operation import Operation, Others, episode_numbers
 from motorium.data.edit.select import Episodes
@@ -39,7 +40,7 @@ class Cut(View):
         cut = {key: array[start:stop] for key, array in self.inner.arrays(index).items()}
         for key in cut:
             # Times count from the first step, which is another one now.
-            if key.endswith(".time") and key.removesuffix(".time") in self.features and start:
+            if key.endswith(TIME) and key.removesuffix(TIME) in self.features and start:
                 cut[key] = cut[key] - np.asarray(start / self.fps, cut[key].dtype)
         return cut
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from motorium.core.errors import DataError
 from motorium.data.formats.columns import (
     ArraySegment,
+    Picture,
     Source,
     array_source,
     as_target,
@@ -127,7 +128,7 @@ def _camera(column: Hdf5Column, target: str | None, path: Path) -> Source | None
     """A camera of raw or compressed pictures; None when it is neither."""
     raw = raw_picture(column)
     if raw is not None:
-        return picture_source(column, shape=raw[0], change=raw[1], target=target, note=raw[2])
+        return picture_source(column, raw, target=target)
     if len(column.shape) != 2 or column.dtype.kind not in "iu" or column.dtype.itemsize != 1 or not column.shape[0]:
         return None
     first = column.read(0, 1)[0]
@@ -136,7 +137,7 @@ def _camera(column: Hdf5Column, target: str | None, path: Path) -> Source | None
     where = f"{path}, '{column.name}'"
     shape = shape_of(_unpadded(first), where)
     change = partial(_decode, shape=shape, where=where)
-    return picture_source(column, shape=shape, change=change, target=target, note="JPEG, padded")
+    return picture_source(column, Picture(shape=shape, change=change, note="JPEG, padded"), target=target)
 
 
 def _decode(row: NDArray, shape: tuple[int, int, int], where: object) -> NDArray[np.uint8]:

@@ -219,12 +219,18 @@ class MotionFormat:
     """The row of the catalog: a scenario's folder, or its parquet file; see `log.LogFormat`."""
 
     def recognise(self, path: Path) -> str | None:
+        """Return what shows that a file, or the one in a folder, holds a scenario's tracks; None: it is none."""
         found = _table_in(path)
         if found is None:
             return None
         return f"{found.name} has tracks by timestep, with what was observed and a focal track"
 
     def open(self, path: Path) -> Log:
+        """Describe the scenario, one segment at 10 Hz.
+
+        Raises:
+            DataError: when it is none, or its table or map is damaged.
+        """
         found = _table_in(path)
         if found is None:
             raise DataError(

@@ -399,12 +399,18 @@ class SensorFormat:
     """The row of the catalog: one log folder; see `log.LogFormat`."""
 
     def recognise(self, path: Path) -> str | None:
+        """Return what shows that a folder is a log, its table of poses; None: it is none."""
         columns = set(feather_columns(path / POSES)) if (path / POSES).is_file() else set()
         if not {"timestamp_ns", *_POSE} <= columns:
             return None
         return f"{POSES} has stamps and poses of the ego vehicle in the city"
 
     def open(self, path: Path) -> Log:
+        """Describe the log, one segment.
+
+        Raises:
+            DataError: when a table, a sweep's name or the map is damaged.
+        """
         segment = SensorSegment(path)
         facts = {key: str(segment.meta[key]) for key in ("log_id", "city") if key in segment.meta}
         return Log(

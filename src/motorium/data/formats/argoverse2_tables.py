@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.data.bounds import MIB, check_size
 from motorium.data.tables import UNREADABLE
 
@@ -47,10 +47,12 @@ class _Table:
         return self.at + offset if offset else None
 
     def scalar(self, number: int, code: str) -> int:
+        """Return a number, read as `struct` reads `code`; 0 where it is absent, as FlatBuffers have it."""
         at = self.field(number)
         return 0 if at is None else self._read(code, at)
 
     def table(self, number: int) -> _Table | None:
+        """Return a table within this one; None: absent."""
         at = self.field(number)
         return None if at is None else _Table(self.data, at + self._read("<I", at))
 
@@ -236,5 +238,6 @@ def _array(column: pa.ChunkedArray, name: str, kind: str, path: Path) -> NDArray
 
 
 def _damaged(path: Path, error: Any) -> DataError:
-    first = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return DataError("a table is truncated or damaged", where=path, got=first, remedy="fetch or copy it again")
+    return DataError(
+        "a table is truncated or damaged", where=path, got=first_line(error), remedy="fetch or copy it again"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,6 +61,21 @@ class Source:
     column: Column
     first: int = 0
     change: Callable[[NDArray], NDArray] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """How a row of a column is a picture.
+
+    Attributes:
+        shape: (H, W, 3) of what `change` makes.
+        change: makes uint8 RGB of one row; None: it is that.
+        note: the encoding, for people.
+    """
+
+    shape: tuple[int, int, int]
+    change: Callable[[NDArray], NDArray] | None = None
+    note: str = ""
 
 
 class ArraySegment(Segment):
@@ -172,84 +187,76 @@ def array_source(
     column: Column,
     *,
     name: str,
-    count: int | None = None,
-    first: int = 0,
+    rows: range | None = None,
     target: str | None = None,
     units: str | None = None,
     align: Align = "linear",
-    quaternion: str | None = None,
     note: str = "",
 ) -> Source:
     """Return the source of a column of numbers or text.
 
     Args:
         name: stem of the element names: `eef_pos` gives `eef_pos.x`, `eef_pos.y`, `eef_pos.z`.
-        quaternion: order in the file, `wxyz` or `xyzw`, when samples are quaternions; they are handed over w first.
+        rows: those of the column that are samples; None: all.
         units: one for all elements; None: not known.
     """
     shape = tuple(column.shape[1:]) or (1,)
     text = column.dtype == object
     dtype = "string" if text else column.dtype.name
-    quaternion = quaternion if shape == (4,) else None
     if column.dtype.kind in "bui" or text:
         align = "hold" if align == "linear" else align
-    change = None
-    if quaternion is not None:
-        align = "slerp"
-        note = "; ".join(part for part in (note, f"quaternion, {quaternion} in the file") if part)
-        change = _w_first if quaternion == "xyzw" else None
     # Declared sizes are a stranger's: names are made for vectors that somebody could have named.
     vector = len(shape) == 1 and not text and shape[0] <= LARGEST_SUGGESTED
     feature = Feature(
         dtype=dtype,
         shape=shape,
-        names=element_names(name, shape[0], quaternion is not None) if vector else None,
+        names=element_names(name, shape[0]) if vector else None,
         units=None if units is None or text else (units,) * (shape[0] if vector else 1),
     )
     stream = Stream(
         feature=feature,
-        count=column.shape[0] if count is None else count,
+        count=column.shape[0] if rows is None else len(rows),
         target=target,
         align=align,
         note=note or str(column.dtype if not text else "text"),
-        stored_bytes=_share(column, count),
+        stored_bytes=_share(column, rows),
     )
-    return Source(stream=stream, column=column, first=first, change=change)
+    return Source(stream=stream, column=column, first=0 if rows is None else rows.start)
 
 
-def picture_source(
-    column: Column,
-    *,
-    shape: tuple[int, int, int],
-    change: Callable[[NDArray], NDArray] | None,
-    target: str | None,
-    note: str,
-    count: int | None = None,
-    first: int = 0,
-) -> Source:
-    """Return the source of a camera: pictures `shape` (H, W, 3), made by `change` of one row each."""
-    feature = Feature(dtype="video", shape=shape, names=("height", "width", "channels"))
+def quaternion_source(column: Column, *, name: str, order: str, target: str | None, note: str = "") -> Source:
+    """Return the source of quaternions, (n, 4) in `order` (`wxyz` or `xyzw`); they are handed over w first."""
+    note = "; ".join(part for part in (note, f"quaternion, {order} in the file") if part)
+    plain = array_source(column, name=name, target=target, note=note)
+    feature = replace(plain.stream.feature, names=element_names(name, 4, quaternion=True))
+    stream = replace(plain.stream, feature=feature, align="slerp")
+    return replace(plain, stream=stream, change=_w_first if order == "xyzw" else None)
+
+
+def picture_source(column: Column, picture: Picture, *, target: str | None, rows: range | None = None) -> Source:
+    """Return the source of a camera: one picture a row, of the `rows` of a column (None: all)."""
+    feature = Feature(dtype="video", shape=picture.shape, names=("height", "width", "channels"))
     stream = Stream(
         feature=feature,
-        count=column.shape[0] if count is None else count,
+        count=column.shape[0] if rows is None else len(rows),
         target=target,
-        note=note,
-        stored_bytes=_share(column, count),
+        note=picture.note,
+        stored_bytes=_share(column, rows),
     )
-    return Source(stream=stream, column=column, first=first, change=change)
+    return Source(stream=stream, column=column, first=0 if rows is None else rows.start, change=picture.change)
 
 
-def raw_picture(column: Column) -> tuple[tuple[int, int, int], Callable[[NDArray], NDArray] | None, str] | None:
-    """Return (shape, change, note) when a column holds uint8 pictures, (n, H, W, 3 or 4) or (n, 3, H, W); else None."""
+def raw_picture(column: Column) -> Picture | None:
+    """Return how a column holds pictures when these are uint8, (n, H, W, 3 or 4) or (n, 3, H, W); else None."""
     shape = tuple(column.shape[1:])
     if column.dtype != np.uint8 or len(shape) != 3 or min(shape) < 1:
         return None
     if shape[2] == 3:
-        return shape, None, "uint8 HWC"
+        return Picture(shape=shape, note="uint8 HWC")
     if shape[2] == 4:
-        return (*shape[:2], 3), _without_alpha, "uint8 HWC, alpha left out"
+        return Picture(shape=(*shape[:2], 3), change=_without_alpha, note="uint8 HWC, alpha left out")
     if shape[0] == 3 and min(shape[1:]) > 4:
-        return (*shape[1:], 3), _channels_last, "uint8 CHW"
+        return Picture(shape=(*shape[1:], 3), change=_channels_last, note="uint8 CHW")
     return None
 
 
@@ -292,10 +299,15 @@ def as_target(prefix: str, name: str) -> str | None:
     return key if re.fullmatch(r"[A-Za-z0-9_][\w.\- ]*", key) and ".." not in key else None
 
 
-def _share(column: Column, count: int | None) -> int | None:
-    if column.stored_bytes is None or count is None or not column.shape[0]:
+def is_positive(value: Any) -> bool:
+    """Whether a value that a file states is a number of which a rate or a period can be made."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
+
+
+def _share(column: Column, rows: range | None) -> int | None:
+    if column.stored_bytes is None or rows is None or not column.shape[0]:
         return column.stored_bytes
-    return column.stored_bytes * count // column.shape[0]
+    return column.stored_bytes * len(rows) // column.shape[0]
 
 
 def _w_first(rows: NDArray) -> NDArray:

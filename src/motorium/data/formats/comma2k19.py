@@ -310,6 +310,7 @@ class CommaFormat:
     """The row of the catalog: one segment's folder; see `log.LogFormat`."""
 
     def recognise(self, path: Path) -> str | None:
+        """Return which array of times shows that a folder is a segment; None: it has none."""
         for name in ("global_pose/frame_times", "processed_log/CAN/speed/t", "processed_log/IMU/gyro/t"):
             try:
                 array = open_array(path / name, 1)
@@ -319,6 +320,11 @@ class CommaFormat:
         return None
 
     def open(self, path: Path) -> Log:
+        """Describe the segment of a drive, one minute.
+
+        Raises:
+            DataError: when an array or the video is damaged.
+        """
         segment = CommaSegment(path)
         return Log(
             format=NAME,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import DataError
 from motorium.data.bounds import MIB, check_size
-from motorium.data.video_read import damaged
+from motorium.data.video_read import damaged, open_video
 
 # Of a compressed frame, bytes; 30 kB are usual.
 LARGEST_FRAME = 4 * MIB
@@ -160,15 +160,10 @@ def read_hevc(
 
 
 def _opened(path: Path) -> av.container.InputContainer:
-    try:
-        container = av.open(str(path.absolute()), format="hevc", metadata_errors="replace")
-    except FileNotFoundError:
-        raise DataError("a video is missing", where=path, remedy="fetch or copy it again") from None
-    except (av.FFmpegError, ValueError) as error:
-        raise damaged(path, error) from error
-    video = container.streams.video
-    if not video or video[0].codec_context is None or not video[0].codec_context.height:
+    container = open_video(path, "hevc")
+    context = container.streams.video[0].codec_context
+    if not context.height:
         container.close()
         raise damaged(path, "no frame that can be decoded")
-    video[0].codec_context.thread_count = 1
+    context.thread_count = 1
     return container

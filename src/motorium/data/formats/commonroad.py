@@ -22,12 +22,14 @@ from motorium.core.features import Feature
 from motorium.data import scene
 from motorium.data.formats.commonroad_map import FRAME, read_network
 from motorium.data.formats.commonroad_tracks import SCALARS, Tracks, orientations
-from motorium.data.formats.commonroad_xml import Element, first_element, number, read_xml, to_plain
+from motorium.data.formats.commonroad_xml import first_element, number, to_plain
+from motorium.data.formats.xml import Element, read_xml
 from motorium.data.log import Log, Segment, Stream
 from motorium.data.scene import VectorMap
 
 NAME = "commonroad"
 VERSIONS = ("2018b", "2020a")
+_DEEPEST = 64
 
 CONVENTIONS = {
     "frame": "scenario: metres, x east and y north unless its location says otherwise",
@@ -71,7 +73,7 @@ def read_scenario(path: Path) -> Scenario:
     Raises:
         DataError: when it is no scenario, damaged or hostile.
     """
-    root = read_xml(path)
+    root = read_xml(path, deepest=_DEEPEST)
     if root.tag != "commonRoad":
         raise DataError("this is no CommonRoad scenario", where=path, got=f"<{root.tag}>", expected="<commonRoad>")
     step = Element("timeStepSize")
@@ -170,12 +172,18 @@ class ScenarioFormat:
     """The row of the catalog: one XML file; see `log.LogFormat`."""
 
     def recognise(self, path: Path) -> str | None:
+        """Return what shows that a file is a scenario, its root element; None: it is none."""
         found = first_element(path) if path.is_file() else None
         if found is None or found[0] != "commonRoad":
             return None
         return f"its root element is <commonRoad>, version {found[1].get('commonRoadVersion', 'not stated')}"
 
     def open(self, path: Path) -> Log:
+        """Describe the scenario, one segment.
+
+        Raises:
+            DataError: when the file is damaged, or states what cannot be.
+        """
         segment = ScenarioSegment(path)
         scenario = _scenario(segment)
         return Log(

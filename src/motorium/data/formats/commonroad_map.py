@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorium.core.errors import DataError
-from motorium.data.formats.commonroad_xml import Element, number, to_plain, words
+from motorium.data.formats.commonroad_xml import number, to_plain, words
+from motorium.data.formats.xml import Element
 from motorium.data.scene import Lane, Shape, VectorMap
 
 FRAME = "scenario"

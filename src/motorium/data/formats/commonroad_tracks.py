@@ -17,7 +17,8 @@ from motorium.core import frames
 from motorium.core.errors import DataError
 from motorium.data.bounds import LARGEST_SAMPLE, check_size
 from motorium.data.formats.commonroad_map import read_point
-from motorium.data.formats.commonroad_xml import Element, number, whole, words
+from motorium.data.formats.commonroad_xml import number, whole, words
+from motorium.data.formats.xml import Element
 from motorium.data.scene import object_meta
 
 MOST_STEPS = 10_000_000

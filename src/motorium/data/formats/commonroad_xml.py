@@ -1,8 +1,4 @@
-"""XML of CommonRoad: parsing that hostile files cannot exploit, numbers that are checked, and plain data of elements.
-
-Document types and entities are refused, so nothing is expanded and no other file is opened; depth, number of
-elements and size of the file are bounded.
-"""
+"""XML of CommonRoad: how a file begins, numbers that are checked, and plain data of elements."""
 
 from __future__ import annotations
 
@@ -10,18 +6,12 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 from xml.parsers import expat
 
 from motorium.core.errors import DataError
-from motorium.data.bounds import MIB, check_size, read_metadata
+from motorium.data.bounds import check_size
+from motorium.data.formats.xml import Element
 
-Element = ElementTree.Element
-
-# The largest published scenarios have a few ten MiB.
-LARGEST_XML = 128 * MIB
-MOST_ELEMENTS = 4_000_000
-DEEPEST = 64
 LARGEST_NUMBER = 1e12
 _HEAD = 64 * 1024
 
@@ -36,48 +26,8 @@ _ORDER = (
 _PLACES = {name: place for place, name in enumerate(_ORDER.split())}
 
 
-class _Refused(Exception):
-    """Something in a file that no scenario needs."""
-
-
 class _Found(Exception):
     """The first element was reached."""
-
-
-def read_xml(path: Path) -> Element:
-    """Return the root element of a file.
-
-    Raises:
-        DataError: when it is absent, too large, not well-formed, or has a document type.
-    """
-    data = read_metadata(path, LARGEST_XML)
-    builder = ElementTree.TreeBuilder()
-    parser = expat.ParserCreate()
-    depth = count = 0
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, count
-        depth, count = depth + 1, count + 1
-        if depth > DEEPEST or count > MOST_ELEMENTS:
-            raise _Refused(f"more than {DEEPEST} levels or {MOST_ELEMENTS:,} elements")
-        builder.start(tag, attributes)
-
-    def end(tag: str) -> None:
-        nonlocal depth
-        depth -= 1
-        builder.end(tag)
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse
-    parser.buffer_text = True
-    try:
-        parser.Parse(data, True)
-        return builder.close()
-    except _Refused as error:
-        raise DataError("an XML file is refused", where=path, got=error, remedy="do not trust this file") from None
-    except (expat.ExpatError, ValueError, LookupError, AssertionError) as error:
-        raise DataError("an XML file is damaged", where=path, got=error, remedy="fetch or copy it again") from error
 
 
 def first_element(path: Path) -> tuple[str, dict[str, str]] | None:
@@ -190,7 +140,3 @@ def _plain_text(text: str) -> Any:
     if not math.isfinite(value) or len(text) > 40:
         return text
     return int(text) if text.lstrip("+-").isascii() and text.lstrip("+-").isdigit() else value
-
-
-def _refuse(*_: Any) -> None:
-    raise _Refused("a document type or an entity")

@@ -20,6 +20,7 @@ from motorium.data.bounds import check_size
 from motorium.data.formats.columns import (
     ArraySegment,
     Column,
+    Picture,
     Source,
     array_source,
     as_target,
@@ -84,7 +85,7 @@ class DiffusionPolicy:
         cameras = {key: picture for key in data if (picture := _picture(data[key], f"{path}, 'data/{key}'"))}
         segments: list[Segment] = []
         for index, (start, stop) in enumerate(zip(starts.tolist(), ends.tolist())):
-            sources = dict(_sources(data, cameras, start, stop - start))
+            sources = dict(_sources(data, cameras, range(start, stop)))
             segments.append(ArraySegment(f"episode_{index}", f"{path}, episode {index}", sources))
         rate = _rate(data.get("timestamp"), steps if len(ends) == 0 else int(ends[0]))
         return Log(
@@ -134,7 +135,7 @@ def _ends(array: Any, path: Path) -> NDArray[np.int64]:
     return ends
 
 
-def _picture(column: Column, where: str) -> tuple[tuple[int, int, int], Any, str] | None:
+def _picture(column: Column, where: str) -> Picture | None:
     """How a column holds pictures: uint8, or floats of 0 to 255 or 0 to 1; None when it holds none."""
     raw = raw_picture(column)
     if raw is not None or column.dtype.kind != "f" or len(column.shape) != 4 or not column.shape[0]:
@@ -149,7 +150,8 @@ def _picture(column: Column, where: str) -> tuple[tuple[int, int, int], Any, str
     scale = 255 if first.max() <= 1 else 1
     shape = (height, width, 3) if last else (width, channels, 3)
     change = partial(_from_floats, scale=scale, last=last, where=where)
-    return shape, change, f"{column.dtype} of 0 to {255 // scale}{'' if last else ', CHW'}"
+    note = f"{column.dtype} of 0 to {255 // scale}{'' if last else ', CHW'}"
+    return Picture(shape=shape, change=change, note=note)
 
 
 def _from_floats(picture: NDArray, scale: int, last: bool, where: str) -> NDArray[np.uint8]:
@@ -164,15 +166,11 @@ def _from_floats(picture: NDArray, scale: int, last: bool, where: str) -> NDArra
     return np.ascontiguousarray((scaled if last else np.moveaxis(scaled, 0, -1)).astype(np.uint8))
 
 
-def _sources(data: dict[str, Column], cameras: dict[str, Any], first: int, count: int) -> Iterator[tuple[str, Source]]:
+def _sources(data: dict[str, Column], cameras: dict[str, Picture], rows: range) -> Iterator[tuple[str, Source]]:
     for key, column in data.items():
         if key in cameras:
-            shape, change, note = cameras[key]
             target = as_target("observation.images", re.sub(r"_(rgb|image|img)$", "", key))
-            yield (
-                key,
-                picture_source(column, shape=shape, change=change, target=target, note=note, count=count, first=first),
-            )
+            yield key, picture_source(column, cameras[key], target=target, rows=rows)
             continue
         flat = len(column.shape) <= 2
         small = is_small(column)
@@ -185,7 +183,7 @@ def _sources(data: dict[str, Column], cameras: dict[str, Any], first: int, count
         else:
             target = as_target("observation", key) if small else None
         align = "hold" if target == "action" else "linear"
-        yield key, array_source(column, name=key, count=count, first=first, target=target, align=align)
+        yield key, array_source(column, name=key, rows=rows, target=target, align=align)
 
 
 def _rate(times: Column | None, stop: int) -> float | None:

@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.data.bounds import LARGEST_SAMPLE, MIB, check_size
 from motorium.data.formats.columns import natural
 from motorium.data.formats.hdf5_heap import CheckedFile
@@ -172,6 +172,7 @@ def columns(path: Path, place: str, problems: list[str]) -> dict[str, Hdf5Column
     place = place.rstrip("/")
 
     def walk(group: h5py.Group, prefix: str, depth: int) -> None:
+        """Add the arrays in and below a group; `prefix` is its name in the answer, with a slash."""
         where = f"{path}, '{place}/{prefix}'"
         if depth > DEEPEST:
             raise DataError("groups are nested too deeply", where=where, expected=f"at most {DEEPEST} levels")
@@ -286,10 +287,9 @@ def reading(where: object) -> Iterator[None]:
     except DataError:
         raise
     except _UNREADABLE as error:
-        lines = str(error).splitlines() or [type(error).__name__]
         raise DataError(
             "an HDF5 file is truncated or damaged",
             where=where,
-            got=lines[0],
+            got=first_line(error),
             remedy="fetch or copy it again; a recorder that was killed leaves it unfinished",
         ) from error

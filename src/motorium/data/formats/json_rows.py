@@ -1,6 +1,7 @@
-"""Rows of a JSON file that is one long list of objects, read one by one and found again by their place in the file.
+"""JSON of strangers: a small file that is one object, or the rows of a file that is one long list of them.
 
-The tables of nuScenes have millions of rows and more than a gigabyte: they are neither held in memory nor read twice.
+Rows are read one by one and found again by their place in the file: the tables of nuScenes have millions of them and
+more than a gigabyte, and are neither held in memory nor read twice.
 """
 
 from __future__ import annotations
@@ -11,13 +12,28 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from motorium.core.errors import DataError
-from motorium.data.bounds import MIB
+from motorium.data.bounds import MIB, read_metadata
 
 BLOCK = 1 * MIB
 LARGEST_ROW = 16 * MIB
 
 _SPACE = " \t\r\n"
 _DECODER = json.JSONDecoder()
+
+
+def json_object(path: Path, what: str) -> dict[str, Any]:
+    """Return the object that a small file is; `what` it is to its reader is said in errors.
+
+    Raises:
+        DataError: when it is absent, too large, not JSON or no object.
+    """
+    try:
+        value = json.loads(read_metadata(path))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{what} is not JSON", where=path, got=error) from error
+    if not isinstance(value, dict):
+        raise DataError(f"{what} is no JSON object", where=path, got=type(value).__name__)
+    return value
 
 
 def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

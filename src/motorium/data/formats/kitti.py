@@ -21,10 +21,10 @@ from motorium.core.errors import DataError
 from motorium.core.features import Feature
 from motorium.core.frames import pose_multiply
 from motorium.data.bounds import check_size
-from motorium.data.formats.image_files import ImageFiles, image_feature, image_shape
 from motorium.data.formats.kitti_files import (
     NOT_GIVEN,
     Calibration,
+    camera_series,
     numbered_files,
     read_calibration,
     read_numbers,
@@ -34,8 +34,8 @@ from motorium.data.formats.kitti_odometry import SequenceSegment, find_sequences
 from motorium.data.formats.kitti_oxts import COLUMNS, ego_series, oxts_poses
 from motorium.data.formats.kitti_tracklets import NOTES, read_tracklets
 from motorium.data.formats.lazy import Lazy
-from motorium.data.formats.scene_segment import CLOCK, Scene, SceneSegment, Series, make_series
-from motorium.data.log import Log, Segment, Stream
+from motorium.data.formats.scene_segment import Scene, SceneSegment, Series, make_series
+from motorium.data.log import Log, Segment
 from motorium.data.scene import object_features, object_meta
 
 WORLD, VELODYNE = "world", "velodyne"
@@ -153,6 +153,7 @@ def _drives(path: Path) -> list[Path]:
     """Return the drives: `path` itself, or folders one or two levels below."""
 
     def is_drive(folder: Path) -> bool:
+        """Whether a folder has readable packets of OXTS with their times."""
         if not (folder / "oxts" / "timestamps.txt").is_file():
             return False
         try:
@@ -207,17 +208,7 @@ def _camera(root: Path, camera: str) -> dict[str, Series]:
     frames, files = numbered_files(folder / "data", (".png", ".jpg"))
     if not files:
         return {}
-    shape = image_shape(files[0])
-    stream = Stream(
-        feature=image_feature(shape),
-        count=len(files),
-        clocks=(CLOCK,),
-        target=f"observation.images.{camera}",
-        note=("grey" if camera < "image_02" else "colour") + ", rectified",
-        stored_bytes=sum(file.stat().st_size for file in files),
-    )
-    times_ns = _times(folder, frames)
-    return {camera: Series(stream=stream, times_ns=times_ns, pictures=ImageFiles(paths=files, shape=shape))}
+    return {camera: camera_series(camera, files, _times(folder, frames), grey=camera < "image_02")}
 
 
 def _scans(root: Path) -> dict[str, Series]:

@@ -1,4 +1,4 @@
-"""Text files of KITTI: numbered frames, timestamps to the nanosecond, rows of numbers, calibrations.
+"""Files of KITTI: numbered frames and cameras, timestamps to the nanosecond, rows of numbers, calibrations.
 
 Source: readme.txt of the raw development kit.
 """
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from motorium.core.errors import DataError
 from motorium.core.frames import make_pose, pose_inverse, quat_from_matrix
 from motorium.data.bounds import MIB, check_size, read_metadata
+from motorium.data.formats.image_files import ImageFiles, image_feature, image_shape
+from motorium.data.formats.scene_segment import CLOCK, Series
+from motorium.data.log import Stream
 
 LARGEST_TEXT = 64 * MIB
 MOST_FRAMES = 10_000_000
@@ -139,6 +142,24 @@ def read_calibration(drive: Path) -> Calibration:
     # R|T takes a point from the GPS/IMU's coordinates to the scanner's: the pose of the GPS/IMU in the scanner's.
     X_velo_imu = make_pose(place, quat_from_matrix(np.reshape(rotation, (3, 3))))
     return Calibration(values=values, X_imu_velo=pose_inverse(X_velo_imu))
+
+
+def camera_series(camera: str, files: list[Path], times_ns: NDArray[np.int64], grey: bool) -> Series:
+    """Return the stream of a camera: rectified pictures in `files`, taken at `times_ns` (n,).
+
+    Raises:
+        DataError: when the first picture is damaged.
+    """
+    shape = image_shape(files[0])
+    stream = Stream(
+        feature=image_feature(shape),
+        count=len(files),
+        clocks=(CLOCK,),
+        target=f"observation.images.{camera}",
+        note=f"{'grey' if grey else 'colour'}, rectified",
+        stored_bytes=sum(file.stat().st_size for file in files),
+    )
+    return Series(stream=stream, times_ns=times_ns, pictures=ImageFiles(paths=files, shape=shape))
 
 
 def _lines(path: Path, at_most: int = LARGEST_TEXT) -> list[str]:

@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import DataError
 from motorium.core.frames import quat_from_matrix
-from motorium.data.formats.image_files import ImageFiles, image_feature, image_shape
-from motorium.data.formats.kitti_files import numbered_files, read_rows
-from motorium.data.formats.scene_segment import CLOCK, Scene, SceneSegment, Series, make_series
-from motorium.data.log import Stream
+from motorium.data.formats.kitti_files import camera_series, numbered_files, read_rows
+from motorium.data.formats.scene_segment import Scene, SceneSegment, Series, make_series
 from motorium.data.scene import ego_orientation, ego_position
 
 FRAME = "first camera"
@@ -112,17 +110,7 @@ def _camera(folder: Path, camera: str, times_ns: NDArray[np.int64]) -> dict[str,
         return {}
     if frames[-1] >= len(times_ns):
         raise DataError("a picture has no line in times.txt", where=folder / camera, got=int(frames[-1]))
-    shape = image_shape(files[0])
-    stream = Stream(
-        feature=image_feature(shape),
-        count=len(files),
-        clocks=(CLOCK,),
-        target=f"observation.images.{camera}",
-        note=("grey" if camera < "image_2" else "colour") + ", rectified",
-        stored_bytes=sum(file.stat().st_size for file in files),
-    )
-    pictures = ImageFiles(paths=files, shape=shape)
-    return {camera: Series(stream=stream, times_ns=times_ns[frames], pictures=pictures)}
+    return {camera: camera_series(camera, files, times_ns[frames], grey=camera < "image_2")}
 
 
 def _calibration(path: Path) -> dict[str, list[float]]:

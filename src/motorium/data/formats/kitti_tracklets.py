@@ -6,22 +6,16 @@ scanner; `t` is the middle of the bottom, `rz` the rotation about the vertical. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
-from xml.parsers import expat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motorium.core.errors import DataError
 from motorium.core.frames import make_pose, quat_from_yaw
-from motorium.data.bounds import MIB, check_size, read_metadata
+from motorium.data.formats.xml import Element, read_xml
 
-LARGEST_XML = 128 * MIB
-MOST_ELEMENTS = 4_000_000
 DEEPEST = 16
 
 NOTES = {
@@ -49,17 +43,14 @@ class Tracklet:
     truncation: NDArray[np.int64]
 
 
-class _Refused(Exception):
-    pass
-
-
 def read_tracklets(path: Path) -> list[Tracklet]:
     """Return the tracks of a file, in order.
 
     Raises:
         DataError: when it is damaged, or not of this format.
     """
-    root = _parse(path)
+    # boost writes a document type, but one that declares and names nothing.
+    root = read_xml(path, deepest=DEEPEST, named=True)
     holder = root.find("tracklets")
     if holder is None:
         raise DataError("there is no list of tracklets", where=path, expected="<tracklets>")
@@ -70,7 +61,7 @@ def read_tracklets(path: Path) -> list[Tracklet]:
     return [_tracklet(item, f"{path}, tracklet {number}") for number, item in enumerate(items)]
 
 
-def _tracklet(item: ElementTree.Element, where: str) -> Tracklet:
+def _tracklet(item: Element, where: str) -> Tracklet:
     height, width, length = (_number(item, name, where) for name in "hwl")
     holder = item.find("poses")
     rows = [] if holder is None else holder.findall("item")
@@ -90,14 +81,14 @@ def _tracklet(item: ElementTree.Element, where: str) -> Tracklet:
     )
 
 
-def _text(element: ElementTree.Element, name: str, where: object) -> str:
+def _text(element: Element, name: str, where: object) -> str:
     value = element.findtext(name)
     if value is None:
         raise DataError(f"a tracklet has no <{name}>", where=where)
     return value.strip()
 
 
-def _number(element: ElementTree.Element, name: str, where: object) -> float:
+def _number(element: Element, name: str, where: object) -> float:
     value = _text(element, name, where)
     try:
         return float(value)
@@ -105,48 +96,10 @@ def _number(element: ElementTree.Element, name: str, where: object) -> float:
         raise DataError(f"<{name}> is no number", where=where, got=value[:80]) from None
 
 
-def _whole(element: ElementTree.Element, name: str, where: object, default: int | None = None) -> int:
+def _whole(element: Element, name: str, where: object, default: int | None = None) -> int:
     if default is not None and element.find(name) is None:
         return default
     value = _number(element, name, where)
     if not value.is_integer() or abs(value) > 1e9:
         raise DataError(f"<{name}> is no whole number", where=where, got=value)
     return int(value)
-
-
-def _parse(path: Path) -> ElementTree.Element:
-    """Return the root; boost writes a document type, but one that declares or names nothing."""
-    data = read_metadata(path, LARGEST_XML)
-    builder, parser = ElementTree.TreeBuilder(), expat.ParserCreate()
-    depth = count = 0
-
-    def start(tag: str, attributes: Mapping[str, str]) -> None:
-        nonlocal depth, count
-        depth, count = depth + 1, count + 1
-        check_size("the depth of an XML file", depth, DEEPEST, path)
-        check_size("an XML file, in elements,", count, MOST_ELEMENTS, path)
-        builder.start(tag, dict(attributes))
-
-    def end(tag: str) -> None:
-        nonlocal depth
-        depth -= 1
-        builder.end(tag)
-
-    def doctype(name: str, system: str | None, public: str | None, internal: int) -> None:
-        if system or public or internal:
-            raise _Refused("a document type with declarations")
-
-    def entity(*declared: Any) -> None:
-        raise _Refused("an entity")
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler, parser.EntityDeclHandler = doctype, entity
-    parser.buffer_text = True
-    try:
-        parser.Parse(data, True)
-        return builder.close()
-    except _Refused as error:
-        raise DataError("an XML file is refused", where=path, got=error, remedy="do not trust this file") from None
-    except (expat.ExpatError, ValueError, LookupError, AssertionError) as error:
-        raise DataError("an XML file is damaged", where=path, got=error, remedy="fetch or copy it again") from error

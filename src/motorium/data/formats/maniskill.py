@@ -17,18 +17,19 @@ from typing import Any
 import h5py
 
 from motorium.core.errors import DataError
-from motorium.data.bounds import read_metadata
 from motorium.data.formats.columns import (
     ArraySegment,
     Source,
     array_source,
     as_target,
     files_of,
+    is_positive,
     is_small,
     picture_source,
     raw_picture,
 )
 from motorium.data.formats.hdf5 import SUFFIXES, Hdf5Column, children, columns, is_hdf5, opened, reading
+from motorium.data.formats.json_rows import json_object
 from motorium.data.log import Log, Segment
 
 _TRAJECTORY = re.compile(r"traj_[0-9]+")
@@ -101,13 +102,7 @@ def _header(path: Path, problems: list[str]) -> dict[str, Any]:
     if not beside.is_file():
         problems.append(f"{beside.name} is absent: seeds, control mode and environment are not known")
         return {}
-    try:
-        header = json.loads(read_metadata(beside))
-    except (ValueError, RecursionError) as error:
-        raise DataError("a trajectory's description is not JSON", where=beside, got=error) from error
-    if not isinstance(header, dict):
-        raise DataError("a trajectory's description is no JSON object", where=beside, got=type(header).__name__)
-    return header
+    return json_object(beside, "a trajectory's description")
 
 
 def _episodes(header: Mapping[str, Any], path: Path) -> dict[str, dict[str, Any]]:
@@ -157,7 +152,7 @@ def _rate(kwargs: Mapping[str, Any]) -> float | None:
     simulation = kwargs.get("sim_config")
     for source in (kwargs, simulation if isinstance(simulation, dict) else {}):
         rate = source.get("control_freq")
-        if isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < 1e6:
+        if is_positive(rate):
             return float(rate)
     return None
 
@@ -215,28 +210,27 @@ def _sources(found: Mapping[str, Hdf5Column], steps: int) -> Iterator[tuple[str,
             yield key, array_source(column, name=name, target="action", align="hold")
         elif key in _OUTCOMES:
             target = _OUTCOMES[key]
-            yield key, array_source(column, name=target.split(".")[-1], count=steps, target=target, align="hold")
+            yield key, array_source(column, name=target.split(".")[-1], rows=range(steps), target=target, align="hold")
         elif base == "obs":
             yield key, _observed(key, rest, column, steps)
         else:
             note = "state of the simulation" if base == "env_states" else ""
-            yield key, array_source(column, name=key.rsplit("/", 1)[-1], count=steps, note=note)
+            yield key, array_source(column, name=key.rsplit("/", 1)[-1], rows=range(steps), note=note)
 
 
 def _observed(key: str, rest: str, column: Hdf5Column, steps: int) -> Source:
     picture = raw_picture(column)
     parts = rest.split("/")
     if picture is not None and (len(parts) == 1 or parts[-1].lower() in ("rgb", "color")):
-        shape, change, note = picture
         # obs/sensor_data/base_camera/rgb: the camera's name is the folder.
         name = parts[-2] if len(parts) > 1 else parts[-1]
         target = as_target("observation.images", name)
-        return picture_source(column, shape=shape, change=change, target=target, note=note, count=steps)
+        return picture_source(column, picture, target=target, rows=range(steps))
     state = _STATE.fullmatch(key) is not None and len(column.shape) == 2
     small = is_small(column)
     # obs/sensor_param/...: matrices of the cameras, obs/extra/...: what the task adds.
     target = "observation.state" if state else (as_target("observation", rest) if small and rest else None)
-    return array_source(column, name=parts[-1] or "state", count=steps, target=target)
+    return array_source(column, name=parts[-1] or "state", rows=range(steps), target=target)
 
 
 FORMAT = ManiSkill()

@@ -100,6 +100,11 @@ def _read(path: Path) -> _Read:
 
 def _reader(path: Path) -> Callable[[], tuple[Segment, list[str]]]:
     def read() -> tuple[Segment, list[str]]:
+        """Read the file and return its only segment, with what is wrong with it.
+
+        Raises:
+            DataError: when it is damaged, or holds several episodes.
+        """
         found = _read(path)
         if len(found.segments) != 1:
             raise DataError(

@@ -7,7 +7,6 @@ Sources: RLDS, https://github.com/google-research/rlds; TensorFlow Datasets, cor
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from motorium.core.errors import DataError
-from motorium.data.bounds import read_metadata
 from motorium.data.formats.columns import natural
+from motorium.data.formats.json_rows import json_object
 from motorium.data.formats.rlds_features import Described, bare_features, flatten_features
 from motorium.data.formats.rlds_segment import make_segment
 from motorium.data.formats.tfrecord import Example, Span, begins_as_tfrecord, index_records
@@ -30,6 +29,8 @@ _SHARD = re.compile(
 )
 # tf.train.Example files of the Waymo Open Dataset hold no episodes of steps; they have a reader of their own.
 _OTHERS = ("scenario/id", "roadgraph_samples/id")
+# What errors call its .json files.
+_DESCRIPTION = "a description of the dataset"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ class Rlds:
             if not files or not begins_as_tfrecord(files[0]):
                 return None
             if folder is not None and (folder / FEATURES).is_file():
-                steps = "steps" in _read_json(folder / FEATURES).get("featuresDict", {}).get("features", {})
+                steps = "steps" in json_object(folder / FEATURES, _DESCRIPTION).get("featuresDict", {}).get(
+                    "features", {}
+                )
                 return f"TFRecord with {FEATURES}" + (" that describes steps (RLDS)" if steps else "")
             names = _first_example(files[0]).entries
         except (DataError, OSError, AttributeError):
@@ -99,10 +102,10 @@ class Rlds:
                 "there are no TFRecord files", where=path, expected="<name>-<split>.tfrecord-00000-of-00001"
             )
         problems: list[str] = []
-        info = _read_json(folder / INFO) if folder is not None and (folder / INFO).is_file() else {}
+        info = json_object(folder / INFO, _DESCRIPTION) if folder is not None and (folder / INFO).is_file() else {}
         features = None
         if folder is not None and (folder / FEATURES).is_file():
-            features = flatten_features(_read_json(folder / FEATURES), folder / FEATURES, problems)
+            features = flatten_features(json_object(folder / FEATURES, _DESCRIPTION), folder / FEATURES, problems)
         else:
             problems.append(f"{FEATURES} is absent: shapes and types are guessed from the first values")
         shards = [Shard(file, _split(file), index_records(file)) for file in files]
@@ -158,16 +161,6 @@ def _first_example(path: Path) -> Example:
     if length > path.stat().st_size - 16:
         raise DataError("a TFRecord file is cut off", where=path)
     return Example(path, Span(12, 12 + length), "record 0")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(read_metadata(path))
-    except (ValueError, RecursionError) as error:
-        raise DataError("a description of the dataset is not JSON", where=path, got=error) from error
-    if not isinstance(value, dict):
-        raise DataError("a description of the dataset is no JSON object", where=path, got=type(value).__name__)
-    return value
 
 
 def _check_shards(shards: Sequence[Shard], info: Mapping[str, Any], problems: list[str], whole: bool) -> None:

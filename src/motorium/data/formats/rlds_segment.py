@@ -17,6 +17,7 @@ from motorium.core.errors import DataError
 from motorium.data.formats.columns import (
     LARGEST_SUGGESTED,
     ArraySegment,
+    Picture,
     Source,
     array_source,
     as_target,
@@ -203,7 +204,7 @@ def _camera(example: Example, name: str, entry: Entry, one: Described, steps: in
         first = column.read(0, 1)
         shape = shape_of(first[0], f"{example.where}, '{name}'") if len(first) else (0, 0, 3)
     change = partial(decode_as, shape=shape, where=f"{example.where}, '{name}'")
-    return picture_source(column, shape=shape, change=change, target=target, note="JPEG or PNG")
+    return picture_source(column, Picture(shape=shape, change=change, note="JPEG or PNG"), target=target)
 
 
 def _task(texts: Mapping[str, Source]) -> str | None:

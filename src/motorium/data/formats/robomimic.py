@@ -24,8 +24,10 @@ from motorium.data.formats.columns import (
     array_source,
     as_target,
     files_of,
+    is_positive,
     is_small,
     picture_source,
+    quaternion_source,
     raw_picture,
 )
 from motorium.data.formats.hdf5 import (
@@ -97,7 +99,7 @@ class Robomimic:
             with opened(file):
                 data = _data_attributes(file)
                 described.append(data)
-                filters = _filter_keys(file, problems)
+                filters = _filter_keys(file, demos, problems)
                 segments += [_segment(file, demo, prefix, data, filters, problems) for demo in demos]
         if not segments:
             raise DataError(
@@ -126,6 +128,9 @@ def _log(path: Path, segments: list[Segment], described: list[dict[str, Any]], p
         rate = _simulated_rate(segments[0])
         if rate is not None:
             facts["rate"] = "from the simulation's own time, the first of its states"
+    keys = [key for segment in segments for key in segment.meta.get("filter_keys", ())]
+    if keys:
+        facts["filter keys"] = ", ".join(f"{key} ({keys.count(key)})" for key in sorted(set(keys)))
     for key in ("repository_version", "date", "time", "total", "bddl_file_name"):
         if key in described[0]:
             facts[key] = str(described[0][key])
@@ -197,14 +202,14 @@ def _rate(environment: Mapping[str, Any]) -> float | None:
     """Control rate in Hz, where it is stated."""
     kwargs = _kwargs(environment)
     stated = kwargs.get("control_freq")
-    if _positive(stated):
+    if is_positive(stated):
         return float(stated)
     simulation = kwargs.get("sim") if isinstance(kwargs.get("sim"), dict) else {}
     for dt, decimation in (
         (simulation.get("dt"), kwargs.get("decimation")),
         *((one.get("dt"), one.get("decimation")) for one in (environment.get("sim_args"),) if isinstance(one, dict)),
     ):
-        if _positive(dt) and _positive(decimation):
+        if is_positive(dt) and is_positive(decimation):
             return float(1.0 / (dt * decimation))
     return None
 
@@ -221,11 +226,7 @@ def _simulated_rate(segment: Segment) -> float | None:
 
 def _stated_rate(data: Mapping[str, Any]) -> float | None:
     """Rate of a file that Motorium wrote."""
-    return float(data["fps"]) if _positive(data.get("fps")) else None
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
+    return float(data["fps"]) if is_positive(data.get("fps")) else None
 
 
 def _robot(environment: Mapping[str, Any]) -> str | None:
@@ -241,7 +242,7 @@ def _order(environment: Mapping[str, Any]) -> str:
     return "xyzw" if environment.get("type") == ROBOSUITE else "wxyz"
 
 
-def _filter_keys(path: Path, problems: list[str]) -> dict[str, list[str]]:
+def _filter_keys(path: Path, demos: list[str], problems: list[str]) -> dict[str, list[str]]:
     """Return robomimic's filter keys (`/mask/<key>`: names of demonstrations) by demonstration."""
     with opened(path) as file:
         if subgroup(file, "mask", path) is None:
@@ -251,6 +252,9 @@ def _filter_keys(path: Path, problems: list[str]) -> dict[str, list[str]]:
         for name in column.read(0, column.shape[0]).reshape(-1).tolist():
             text = name.decode("utf-8", errors="replace") if isinstance(name, bytes) else str(name)
             found.setdefault(text, []).append(key)
+    unknown = sorted(set(found) - set(demos))
+    if unknown:
+        problems.append(f"{path.name}, /mask names {len(unknown)} demonstrations that are not there: {unknown[0]}, ...")
     return found
 
 
@@ -340,9 +344,8 @@ def _outcome(key: str, column: Hdf5Column, environment: Mapping[str, Any]) -> So
 def _observed(key: str, column: Hdf5Column, state: re.Pattern | None, environment: Mapping[str, Any]) -> Source:
     picture = raw_picture(column)
     if picture is not None:
-        shape, change, note = picture
         target = as_target("observation.images", _CAMERA_SUFFIX.sub("", key))
-        return picture_source(column, shape=shape, change=change, target=target, note=note)
+        return picture_source(column, picture, target=target)
     small = is_small(column)
     if state is not None and state.fullmatch(key) and len(column.shape) <= 2:
         target: str | None = "observation.state"
@@ -356,9 +359,10 @@ def _observed(key: str, column: Hdf5Column, state: re.Pattern | None, environmen
 def _plain(
     key: str, column: Hdf5Column, environment: Mapping[str, Any], note: str, target: str | None = None
 ) -> Source:
-    quaternion = _order(environment) if _QUATERNION.search(key) else None
     stem = key.rsplit("/", 1)[-1]
-    return array_source(column, name=stem, target=target, quaternion=quaternion, note=note)
+    if _QUATERNION.search(key) and column.shape[1:] == (4,) and column.dtype != object:
+        return quaternion_source(column, name=stem, order=_order(environment), target=target, note=note)
+    return array_source(column, name=stem, target=target, note=note)
 
 
 FORMAT = Robomimic()

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 import zstandard
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.data.bounds import MIB, check_size, inside, read_metadata
 from motorium.data.formats.bags.log import has_magic, magic_files, one_log, read_recording
 from motorium.data.formats.bags.mcap_file import MAGIC as MCAP
@@ -104,7 +104,7 @@ def _read_info(where: Path) -> Mapping[str, Any]:
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError, RecursionError, UnicodeDecodeError) as error:
-        raise DataError("metadata.yaml cannot be read", where=where, got=str(error).splitlines()[0]) from error
+        raise DataError("metadata.yaml cannot be read", where=where, got=first_line(error)) from error
     info = plain.get(KEY) if isinstance(plain, Mapping) else None
     if not isinstance(info, Mapping):
         raise DataError("metadata.yaml is of no ROS 2 bag", where=where, expected=KEY)

@@ -213,6 +213,11 @@ class _Runs:
         self.broken = ""
 
     def add(self, cells: pa.Array, place: int) -> None:
+        """Take the next cells of the column, the first of them in row `place`; `broken` says why it names no episodes.
+
+        Raises:
+            DataError: when a cell is empty, or, of a column that was stated, a value comes back.
+        """
         cells = cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
         runs = pc.run_end_encode(cells)
         ends = np.asarray(runs.run_ends)
@@ -244,6 +249,7 @@ class _Backward:
         self._last: int | None = None
 
     def add(self, times_ns: NDArray[np.int64], place: int) -> None:
+        """Take the next times, (n,) int64 ns, the first of them in row `place`."""
         before = times_ns[:1] if self._last is None else np.array([self._last])
         found = np.flatnonzero(np.diff(np.concatenate([before, times_ns])) < 0)
         self.rows += (found[: MOST_EPISODES - len(self.rows)] + place).tolist()

@@ -20,6 +20,7 @@ from motorium.core.errors import DataError
 from motorium.data.bounds import LARGEST_SAMPLE, check_size
 from motorium.data.formats.image_files import SUFFIXES, ImageFiles, image_feature, image_shape, is_image
 from motorium.data.log import Log, Segment, Stream
+from motorium.data.video_read import damaged, open_video
 
 CAMERA, CLOCK = "camera", "container"
 LEAST_PICTURES = 2
@@ -204,7 +205,7 @@ def read_packets(path: Path) -> Packets:
         shape = (context.height, context.width, 3)
         check_size("a video's frame", int(np.prod(shape, dtype=object)), LARGEST_SAMPLE, path)
         if min(shape) <= 0:
-            raise _damaged(path, f"a frame of {shape[1]}x{shape[0]}")
+            raise damaged(path, f"a frame of {shape[1]}x{shape[0]}")
         for packet in container.demux(stream):
             # Packets that an edit list cuts away are decoded for their neighbours only.
             if packet.size == 0 or packet.is_discard:
@@ -216,7 +217,7 @@ def read_packets(path: Path) -> Packets:
         rate = stream.average_rate or stream.guessed_rate
         unit, codec = stream.time_base, context.name
     if not times:
-        raise _damaged(path, "no frames")
+        raise damaged(path, "no frames")
     if all(time is not None and abs(time) < 2**62 for time in times):
         return Packets(
             times=np.sort(np.array(times, np.int64)),
@@ -228,7 +229,7 @@ def read_packets(path: Path) -> Packets:
             rate=f"{float(rate):g}" if rate else "unknown",
         )
     if not rate:
-        raise _damaged(path, "neither times of packets nor a rate")
+        raise damaged(path, "neither times of packets nor a rate")
     return Packets(
         times=np.arange(len(times), dtype=np.int64),
         keys=np.empty(0, np.int64),
@@ -309,30 +310,13 @@ class _opened:
         name = container_of(self._path)
         if name is None:
             raise DataError("this is no mp4, mov, mkv, webm or avi file", where=self._path)
-        try:
-            # The demuxer is named: a playlist that points at other files is never followed.
-            self._container = av.open(str(self._path.absolute()), format=name, metadata_errors="replace")
-        except (av.FFmpegError, ValueError, OSError) as error:
-            raise _damaged(self._path, error) from error
-        video = self._container.streams.video
-        if not video or video[0].codec_context is None or not video[0].time_base:
-            self._container.close()
-            raise _damaged(self._path, "no video stream that can be decoded")
-        return self._container, video[0]
+        self._container = open_video(self._path, name)
+        return self._container, self._container.streams.video[0]
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         self._container.close()
         if isinstance(error, (av.FFmpegError, ValueError, OverflowError)) and not isinstance(error, DataError):
-            raise _damaged(self._path, error) from error
-
-
-def _damaged(path: Path, error: object) -> DataError:
-    return DataError(
-        "a video is truncated or damaged",
-        where=path,
-        got=(str(error) or type(error).__name__).splitlines()[0],
-        remedy="fetch or copy it again; an interrupted mp4 has no index",
-    )
+            raise damaged(self._path, error) from error
 
 
 def _ns(time: int, numerator: int, denominator: int) -> int:

@@ -14,11 +14,12 @@ from motorium.data.align.gaps import pieces
 from motorium.data.align.grid import NS, count_steps, overlap, uniform
 from motorium.data.align.resample import Picks, pick
 from motorium.data.align.stamps import Track, make_track
+from motorium.data.companions import TIME, VALID
 from motorium.data.episode import Episode
 from motorium.data.ingest.film import Film
 from motorium.data.ingest.gather import gather, nothing
 from motorium.data.ingest.mapping import OVERLAP
-from motorium.data.ingest.plan import TIME, VALID, Output, PlanData, Source
+from motorium.data.ingest.plan import Output, PlanData, Source
 from motorium.data.ingest.report import Made, report
 from motorium.data.log import Segment
 
@@ -270,6 +271,7 @@ def _add(made: Made, output: Output, picks: list[Picks]) -> None:
             found=found.found,
             size=output.feature.shape[:2],
             recorded=None if source.any_size else (height, width),
+            bgr=source.bgr,
         )
         valid = found.found.reshape(steps, 1)
         values = None

@@ -22,6 +22,7 @@ class Film:
         size: height and width; other pictures are cut or padded with black at the bottom and the right, so that
             pixels keep their places.
         recorded: height and width that pictures must have before that; None: any.
+        bgr: whether the source hands them over blue first.
     """
 
     segment: Segment
@@ -30,6 +31,7 @@ class Film:
     found: NDArray[np.bool_]
     size: tuple[int, int]
     recorded: tuple[int, int] | None = None
+    bgr: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -86,6 +88,8 @@ class Film:
                 expected=f"height: {self.recorded[0]}, width: {self.recorded[1]}",
                 remedy="give height and width in the mapping: pictures are then cut or padded to it",
             )
+        if self.bgr:
+            picture = np.ascontiguousarray(picture[:, :, ::-1])
         if picture.shape[:2] == self.size:
             return picture
         made = np.zeros((*self.size, 3), np.uint8)

@@ -77,6 +77,12 @@ class _End:
         self.valid = np.zeros((steps, *source.shape), bool)
 
     def fill(self, block: NDArray, fine: NDArray[np.bool_], start: int, found: NDArray[np.bool_]) -> None:
+        """Take what a slice has for the steps that are `found`, (steps,).
+
+        Args:
+            block: samples [start, start + n) of the stream, (n, *shape); a ragged one may have fewer slots than wanted.
+            fine: which elements of them are valid, same shape.
+        """
         here = np.flatnonzero(found & (self.samples >= start) & (self.samples < start + len(block)))
         slots = block.shape[1] if block.ndim > 1 else 0
         if block.ndim > 1 and slots != self.values.shape[1]:

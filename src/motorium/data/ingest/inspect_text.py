@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from motorium.core.wording import format_bytes
 from motorium.data.ingest.inspect import SHOWN_PROBLEMS, SHOWN_TASKS, Inspection
 
 SHOWN_STREAMS = 60
 # Clocks further apart do not differ: they count from different days.
 ANOTHER_EPOCH_S = 1e6
 LONGEST = 100
+# A fact or convention is shown whole up to this, on several lines.
+LONGEST_WHOLE = 600
 
 
 def table(found: Inspection) -> str:
     """Return an inspection as text for people."""
     facts = [("format", f"{found.format}: {found.evidence}")]
-    facts += [("size", size(found.bytes))] if found.bytes is not None else []
-    facts += [(name, _short(value)) for name, value in found.facts.items()]
+    facts += [("size", format_bytes(found.bytes))] if found.bytes is not None else []
+    facts += [(name, str(value)) for name, value in found.facts.items()]
     facts += [_tasks(found)]
     width = max(len(name) for name, _ in facts)
-    lines = [f"{found.path}", *(f"  {name:{width}}  {value}" for name, value in facts), *_segments(found)]
+    lines = [f"{found.path}"]
+    for name, value in facts:
+        lines += _wrapped(f"  {name:{width}}  ", value)
+    lines += _segments(found)
     lines += ["", *_streams(found)]
-    lines += _block("conventions", [f"{name}: {_short(text)}" for name, text in found.conventions.items()])
+    words = [_wrapped(f"{name}: ", text, "  ") for name, text in found.conventions.items()]
+    lines += _block("conventions", ["\n  ".join(each) for each in words])
     lines += _block("attachments", found.attachments)
     lines += _block("problems", found.problems)
     lines += _decisions(found)
@@ -67,7 +75,7 @@ def _row(each: Mapping[str, Any], found: Inspection, stamped: bool) -> list[str]
     samples = f"{each['samples']:,}"
     if each["segments"] < found.num_segments:
         samples += f" in {each['segments']} of {found.num_segments}"
-    stored = size(each["stored_bytes"]) if each["stored_bytes"] else ""
+    stored = format_bytes(each["stored_bytes"]) if each["stored_bytes"] else ""
     row = [each["name"], ", ".join(each["maps_to"]) or "-", each["dtype"], _shape(each), _units(each), samples, stored]
     if stamped:
         row += [_number(each["rate_hz"], "Hz"), _milli(each["jitter_s"]), _milli(each["largest_gap_s"]), _clocks(each)]
@@ -128,18 +136,19 @@ def _decisions(found: Inspection) -> list[str]:
     return [*lines, "  motorium inspect PATH --mapping FILE writes a mapping with the suggestions, to edit"]
 
 
+def _wrapped(lead: str, text: str, indent: str | None = None) -> list[str]:
+    """The whole of a text on as many lines as it takes, but for what is far too long."""
+    text = " ".join(text.split())
+    if len(text) > LONGEST_WHOLE:
+        text = text[:LONGEST_WHOLE] + " ... (--json has all of it)"
+    indent = " " * len(lead) if indent is None else indent
+    rest = len(indent) + LONGEST
+    return textwrap.wrap(lead.rstrip() + " " * (len(lead) - len(lead.rstrip())) + text, rest, subsequent_indent=indent)
+
+
 def _short(text: object) -> str:
     text = " ".join(str(text).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
-
-
-def size(count: float) -> str:
-    """Return a number of bytes for people: `812 B`, `1.4 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, field_validator
 
-from motorium.core.errors import SpecError
+from motorium.core.errors import SpecError, first_line
 from motorium.core.spec import Spec
 from motorium.data.log import Align
 
@@ -41,6 +41,9 @@ class Part(Spec):
     units: list[str] | str | None = Field(None, description="units of the elements; the stream's own when not given")
     height: int | None = Field(None, gt=0, description="pictures: cut or padded with black at the bottom to this")
     width: int | None = Field(None, gt=0, description="pictures: cut or padded with black at the right to this")
+    channels: Literal["rgb", "bgr"] | None = Field(
+        None, description="pictures: bgr where a recorder stored blue first in arrays that should be rgb; it is swapped"
+    )
     slots: int | None = Field(None, gt=0, description="tracked objects: how many, the first; the most of any segment")
 
 
@@ -143,7 +146,7 @@ def parse_yaml(text: str, name: str) -> Any:
             got=error.problem or error.context,
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SpecError("this is not valid YAML", where=name, got=str(error).splitlines()[0]) from None
+        raise SpecError("this is not valid YAML", where=name, got=first_line(error)) from None
 
 
 def _check_node(node: yaml.Node | None, name: str, seen: set[int]) -> None:

@@ -12,11 +12,10 @@ import numpy as np
 from motorium.core.errors import DataError
 from motorium.core.features import Feature
 from motorium.data.align.resample import Rule
+from motorium.data.companions import TIME, VALID
 from motorium.data.ingest.mapping import MappingSpec
 from motorium.data.ingest.sources import open_log
 from motorium.data.log import Align, Log
-
-VALID, TIME = ".valid", ".time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +29,7 @@ class Source:
         clock: None for streams without stamps.
         size: height and width that pictures are cut or padded to.
         any_size: whether pictures may have another size than the stream says.
+        bgr: whether pictures are handed over blue first, and are to be swapped.
     """
 
     stream: str
@@ -45,6 +45,12 @@ class Source:
     scale: float | None = None
     size: tuple[int, int] | None = None
     any_size: bool = False
+    bgr: bool = False
+
+    @property
+    def size_flat(self) -> int:
+        """Elements that it gives to the feature."""
+        return len(self.elements) if self.elements is not None else int(np.prod(self.shape))
 
     @property
     def rule(self) -> Rule:

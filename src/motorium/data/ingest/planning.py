@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from motorium.data.companions import TIME, VALID
 from motorium.data.episode import Episode
 from motorium.data.ingest.build import Note
 from motorium.data.ingest.build import episodes as build_episodes
 from motorium.data.ingest.decisions import decisions_missing
 from motorium.data.ingest.mapping import MappingSpec
-from motorium.data.ingest.plan import TIME, VALID, PlanData
+from motorium.data.ingest.plan import PlanData
 from motorium.data.ingest.resolve import resolve
 from motorium.data.ingest.sources import naming, open_log
 from motorium.data.ingest.suggest import Suggestion, suggest

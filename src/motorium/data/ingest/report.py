@@ -13,8 +13,9 @@ from motorium.core.errors import DataError
 from motorium.data.align.clocks import LEAST_COMMON, activity, fit_clocks, motion_offset
 from motorium.data.align.gaps import track_timing
 from motorium.data.align.stamps import Track
+from motorium.data.companions import TIME, VALID
 from motorium.data.ingest.film import Film
-from motorium.data.ingest.plan import VALID, PlanData
+from motorium.data.ingest.plan import Output, PlanData, Source
 from motorium.data.log import Segment
 
 # Streams whose motion is compared, and by how much it may be shifted.
@@ -53,6 +54,7 @@ def report(made: Made, part: str = "") -> dict[str, Any]:
     found["beyond_the_end"] = made.unequal
     if made.plan.stamped:
         found |= _timing(made)
+        found["held"] = _held(made)
         found["clock_offset_s"] = _clock_offsets(made)
         found["motion_offset"] = _motion(made)
     return {key: value for key, value in found.items() if value not in ({}, None)}
@@ -71,6 +73,38 @@ def _timing(made: Made) -> dict[str, Any]:
                 found[name][stream] = getattr(timing, name)
     same = len(set(clocks.values())) == 1
     return {"clock": next(iter(clocks.values())) if same else clocks, **found}
+
+
+def _held(made: Made) -> dict[str, dict[str, float]]:
+    """Return how old the oldest sample is that is held, by stream, beside its usual interval (s)."""
+    found: dict[str, dict[str, float]] = {}
+    steps_s = np.arange(made.steps) / made.plan.fps
+    for output in made.plan.outputs:
+        if not output.timed or not output.masked:
+            continue
+        valid = made.arrays[output.key + VALID].reshape(made.steps, -1)
+        sampled = [source for source in output.sources if source.sampled]
+        for place, source in enumerate(sampled):
+            track = made.tracks.get((source.stream, source.clock, source.offset_ns))
+            if source.align != "hold" or track is None or output.feature.visual:
+                continue
+            ages = (steps_s - made.arrays[output.key + TIME][:, place])[valid[:, _own(output, source)].any(axis=1)]
+            rate = track_timing(track).rate_hz
+            if len(ages):
+                usual = {"usual_s": round(1.0 / rate, 6)} if rate else {}
+                found[source.stream] = {"longest_s": round(float(ages.max()), 6), **usual}
+    return found
+
+
+def _own(output: Output, wanted: Source) -> slice:
+    """Where the elements of one part lie in the feature laid out flat."""
+    first = 0
+    for source in output.sources:
+        size = source.size_flat
+        if source is wanted:
+            return slice(first, first + size)
+        first += size
+    return slice(0, 0)
 
 
 def _distinct(made: Made) -> dict[tuple[str, str | None, int], Track]:
@@ -110,13 +144,10 @@ def _motion(made: Made) -> dict[str, Any]:
             continue
         values = made.arrays[output.key].reshape(made.steps, -1)
         valid = made.arrays[output.key + VALID].reshape(made.steps, -1)
-        first = 0
         for source in output.sources:
-            size = len(source.elements) if source.elements is not None else int(np.prod(source.shape))
-            own = slice(first, first + size)
-            first += size
+            own = _own(output, source)
             fine = valid[:, own].all(axis=1)
-            if source.align != "hold" and size <= 64 and fine.mean() >= LEAST_VALID:
+            if source.align != "hold" and source.size_flat <= 64 and fine.mean() >= LEAST_VALID:
                 # Where nothing is known the last value stands still, which is no activity.
                 seen.append((source.stream, activity(grid[fine], values[fine][:, own], grid)))
     compared = {}

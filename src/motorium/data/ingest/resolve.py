@@ -178,7 +178,10 @@ def _source(known: Survey, mapping: MappingSpec, part: Part, where: str) -> Sour
         scale=part.scale,
         size=_size(part, each) if feature.visual else None,
         any_size=bool(part.height or part.width),
+        bgr=part.channels == "bgr",
     )
+    if part.channels is not None and not feature.visual:
+        raise SpecError("only pictures have channels", where=f"{where}.channels", got=f"{feature.dtype} {list(shape)}")
     _check_alignment(made, where)
     return made
 

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorium.core.errors import CatalogError, DataError, MotoriumError, nearest
+from motorium.data.bounds import within_memory
 from motorium.data.formats import FORMATS, LOGS
+from motorium.data.links import check_links
 from motorium.data.log import Log, Segment, Stream
 
 DEEPEST = 4
@@ -76,9 +78,9 @@ def recognise(path: str | Path) -> list[Recognised]:
     """Return every format that a file or folder is of by its content, the most particular first; often one or none.
 
     Raises:
-        DataError: when there is no such path.
+        DataError: when there is no such path, or a link in it leads out.
     """
-    path = _existing(path)
+    path = _named(path)
     return _ask(_readers()[0], path)
 
 
@@ -88,9 +90,9 @@ def find(path: str | Path) -> list[Recognised]:
     Each entry is named once, by the most particular format. A folder that is recognised is not searched.
 
     Raises:
-        DataError: when there is no such path, or more entries than can be looked at.
+        DataError: when there is no such path, a link in it leads out, or it has more entries than can be looked at.
     """
-    return _find(_existing(path), _readers()[0])
+    return _find(_named(path), _readers()[0])
 
 
 def open_log(path: str | Path, format: str | None = None, options: Mapping[str, Any] | None = None) -> Log:
@@ -101,10 +103,11 @@ def open_log(path: str | Path, format: str | None = None, options: Mapping[str, 
         options: how to read it, for a format that takes options (`table`).
 
     Raises:
-        DataError: when it is nothing that can be read, a dataset, or several formats; or as its reader says.
+        DataError: when it is nothing that can be read, a dataset, or several formats; when a link in it leads out
+            (see `links`); or as its reader says.
         CatalogError: when there is no such format.
     """
-    path = _existing(path)
+    path = _named(path)
     with naming(path):
         return _opened(path, format, options)
 
@@ -113,19 +116,13 @@ def open_log(path: str | Path, format: str | None = None, options: Mapping[str, 
 def naming(path: Path) -> Iterator[None]:
     """Let every error that is raised within say of which recording it is: readers name places in it."""
     try:
-        yield
+        with within_memory(path):
+            yield
     except MotoriumError as error:
         if path.name not in str(error):
             place = error.details["where"]
             error.details["where"] = path if place is None else f"{path}: {place}"
         raise
-    except MemoryError as error:
-        raise DataError(
-            "reading this takes more memory than there is",
-            where=path,
-            got=error,
-            remedy="ingest it in parts; if it is not your own: a small file may declare billions of values",
-        ) from error
 
 
 def _opened(path: Path, format: str | None, options: Mapping[str, Any] | None) -> Log:
@@ -172,6 +169,11 @@ def _open(format: str, path: Path, options: Mapping[str, Any] | None) -> Log:
 def nothing_found(path: Path) -> DataError:
     """Return the error that says what was looked at, and what would have been recognised."""
     readers, broken = _readers()
+    for reader in readers:
+        try:
+            reader.recognise(path)
+        except Exception as error:  # as in `_ask`, where it must not hide the others; here it may be why
+            broken.append(f"{reader.name} ({type(error).__name__}: {error})")
     if path.is_dir():
         names = [entry.name + "/" * entry.is_dir() for entry in _listing(path)]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -228,6 +230,13 @@ def _load(format: str) -> Any:
     return LOGS.load(format)
 
 
+def _named(path: str | Path) -> Path:
+    """Return a path that a user names, once it is known to be there and no link in it to lead out."""
+    path = _existing(path)
+    check_links(path)
+    return path
+
+
 def _existing(path: str | Path) -> Path:
     path = Path(path)
     try:
@@ -257,9 +266,11 @@ def _find(path: Path, readers: Sequence[_Reader]) -> list[Recognised]:
     found = _ask(readers, path)
     if found or not path.is_dir():
         return found[:1]
-    inside, budget = path.resolve(), MOST_ENTRIES
+    root, budget = path.resolve(), MOST_ENTRIES
+    searched = {root}
 
     def search(folder: Path, depth: int) -> None:
+        """Ask of everything in a folder, and of the folders in it that nothing recognised."""
         nonlocal budget
         for entry in _listing(folder):
             budget -= 1
@@ -270,23 +281,24 @@ def _find(path: Path, readers: Sequence[_Reader]) -> list[Recognised]:
                     expected=f"at most {MOST_ENTRIES:,} entries",
                     remedy="name the recording in it",
                 )
-            if not _within(entry, inside):
+            # A pipe would make whoever opens it wait.
+            if not (entry.is_file() or entry.is_dir()):
                 continue
             here = _ask(readers, entry)
             found.extend(here[:1])
-            if not here and entry.is_dir() and not entry.is_symlink() and depth < DEEPEST:
+            if not here and entry.is_dir() and depth < DEEPEST and leads_on(entry):
                 search(entry, depth + 1)
+
+    def leads_on(folder: Path) -> bool:
+        """Whether a folder is to be searched: a link is where it leads to one that is not searched anyhow."""
+        place = folder.resolve()
+        if place in searched or (folder.is_symlink() and place.is_relative_to(root)):
+            return False
+        searched.add(place)
+        return True
 
     search(path, 1)
     return found
-
-
-def _within(entry: Path, root: Path) -> bool:
-    """Whether an entry is a file or folder (a pipe would make whoever opens it wait), and no link out of the root."""
-    try:
-        return (entry.is_file() or entry.is_dir()) and (not entry.is_symlink() or entry.resolve().is_relative_to(root))
-    except (OSError, RuntimeError):
-        return False
 
 
 def _magic(path: Path) -> str:
@@ -337,14 +349,17 @@ class _Member(Segment):
 
     @property
     def task(self) -> str | None:  # type: ignore[override]
+        """The instruction in words, where the recording has one."""
         return self._inner.task
 
     @property
     def meta(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """Plain data about the episode, as the recording has them."""
         return self._inner.meta
 
     @property
     def streams(self) -> Mapping[str, Stream]:  # type: ignore[override]
+        """By the recording's own names."""
         return self._inner.streams
 
     def prepare(self, keys: Collection[str]) -> None:

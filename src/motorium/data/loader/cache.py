@@ -102,15 +102,6 @@ def remove_dead(folder: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def sync(path: Path) -> None:
-    """Wait until the disk has a file's bytes."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def write_json(path: Path, plain: Any) -> None:
     """Write a small file so that a reader sees the old bytes or the new ones, never a part."""
     with aside(path.parent, ".json") as temporary:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from simplejpeg import decode_jpeg
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.data.loader.parts import Layout
 
 KIND, SUFFIX = "jpeg", ".jpegs"
@@ -77,7 +77,7 @@ class JpegSource:
                 raise DataError(
                     "a picture in the cache is damaged",
                     where=f"part {part}, picture {place}",
-                    got=str(error).partition("\n")[0],
+                    got=first_line(error),
                     remedy="clear it: motorium.data.loader.cache.clear('jpeg')",
                 ) from error
         return out

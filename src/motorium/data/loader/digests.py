@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from motorium.core.errors import DataError
 from motorium.core.hashing import digest, file_digest
@@ -19,6 +20,22 @@ SETTLED_NS = 2_000_000_000
 def identity(status: os.stat_result) -> list[int]:
     """Return what tells a file from a changed one without reading it; the change time cannot be set by hand."""
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def same_content(path: Path, entry: Mapping[str, Any]) -> list[int] | None:
+    """Return a file's identity where it has the content that `entry` recorded (`seen`, `sha256`); None elsewhere.
+
+    The content is read only where the file was copied or touched.
+
+    Raises:
+        OSError: when there is no such file.
+        TypeError, KeyError, IndexError: when the entry is damaged.
+    """
+    seen = identity(path.stat())
+    if seen == entry["seen"]:
+        return seen
+    same = seen[0] == entry["seen"][0] and file_digest(path) == entry["sha256"]
+    return seen if same else None
 
 
 class FileDigests:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,8 @@ class Loader:
         spec, dataset: as given.
         epoch, batch: what comes next.
         plans: {camera: where its pictures come from, and why}.
-        notes: what a user may want to know, in words: those reasons, features that are left out.
+        notes: what a user may want to know, in words: those reasons, features that are left out. `tell` is called with
+            each as soon as it is known, before anything is built: building may take long.
 
     Raises:
         DataError: when the dataset lacks a feature or pictures, numbers are not finite, or there is too little.
@@ -86,7 +87,9 @@ class Loader:
         *,
         share: Share | None = None,
         open_bar: OpenBar = no_bar,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
+        self._tell = tell
         self.dataset, self.spec, self._share = dataset, spec or LoaderSpec(), share or Share()
         self.notes: list[str] = []
         numbers, cameras = self._features()
@@ -228,7 +231,7 @@ class Loader:
                 remedy="leave it out; task_index and Loader.tasks give the instruction",
             )
         if text:
-            self.notes.append(f"left out, because they hold text: {', '.join(text)}")
+            self._note(f"left out, because they hold text: {', '.join(text)}")
         cameras = [key for key in wanted if key in known and known[key].visual]
         return [key for key in wanted if key not in (*text, *cameras, *BUILT_IN)], cameras
 
@@ -262,9 +265,14 @@ class Loader:
             frames[key] = CameraFrames(self.dataset, camera, episodes, self.spec)
             self.plans[key] = frames[key].plan(left)
             left = max(left - self.plans[key].to_build, 0)
-            self.notes.append(self.plans[key].reason)
+            self._note(self.plans[key].reason)
         for key in cameras:
             self._sources[key] = frames[key].open(self.plans[key], processors(), open_bar)
+
+    def _note(self, words: str) -> None:
+        self.notes.append(words)
+        if self._tell is not None:
+            self._tell(words)
 
     def _threads(self) -> int:
         """Return the threads that pay: decoding scales with them, copying up to two, and numbers need none."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from motorium.core.durable import sync
 from motorium.core.errors import DataError
 from motorium.core.hashing import digest, file_digest
 from motorium.data.dataset import Dataset
@@ -29,10 +30,9 @@ from motorium.data.loader.cache import (
     no_bar,
     read_json,
     remove_dead,
-    sync,
     write_json,
 )
-from motorium.data.loader.digests import FileDigests, identity
+from motorium.data.loader.digests import FileDigests, identity, same_content
 from motorium.data.loader.frames import Camera, FrameSource
 from motorium.data.video_read import SCALING_NAME
 
@@ -216,12 +216,9 @@ def _whole(path: Path) -> bool:
     """Whether a part is there with the content it was built with; read again only when it seems touched."""
     record = read_json(_record(path))
     try:
-        seen = identity(path.stat())
-        if seen == record["seen"]:
-            return True
-        if seen[0] != record["seen"][0] or file_digest(path) != record["sha256"]:
-            return False
-        write_json(_record(path), {**record, "seen": seen})
-        return True
+        seen = same_content(path, record)
+        if seen is not None and seen != record["seen"]:
+            write_json(_record(path), {**record, "seen": seen})
+        return seen is not None
     except (OSError, TypeError, KeyError, IndexError):
         return False

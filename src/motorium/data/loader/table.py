@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from motorium.core.errors import DataError, nearest
+from motorium.core.durable import sync
+from motorium.core.errors import DataError, first_line, nearest
 from motorium.core.features import Feature
 from motorium.core.hashing import digest, file_digest
 from motorium.core.progress import Progress
@@ -30,10 +31,9 @@ from motorium.data.loader.cache import (
     no_bar,
     read_json,
     remove_dead,
-    sync,
     write_json,
 )
-from motorium.data.loader.digests import FileDigests, identity
+from motorium.data.loader.digests import FileDigests, identity, same_content
 from motorium.data.tables import UNREADABLE, from_arrow, open_parquet
 
 VERSION = 1
@@ -141,16 +141,15 @@ def _valid(folder: Path, print_: str) -> dict[str, Any] | None:
             return None
         changed = False
         for entry in manifest["columns"].values():
-            path = folder / entry["file"]
-            if identity(path.stat()) != entry["seen"]:
-                # Copied or touched: its content decides.
-                if file_digest(path) != entry["sha256"]:
-                    return None
-                entry["seen"], changed = identity(path.stat()), True
+            seen = same_content(folder / entry["file"], entry)
+            if seen is None:
+                return None
+            changed |= seen != entry["seen"]
+            entry["seen"] = seen
         if changed:
             write_json(folder / MANIFEST, manifest)
         return manifest
-    except (OSError, TypeError, KeyError, AttributeError):
+    except (OSError, TypeError, KeyError, IndexError, AttributeError):
         return None
 
 
@@ -226,7 +225,7 @@ def _blocks(dataset: Dataset, features: Mapping[str, Feature]) -> Iterator[dict[
                         for key, feature in features.items()
                     }
             except UNREADABLE as error:
-                raise DataError("a parquet file is damaged", where=path, got=str(error).partition("\n")[0]) from error
+                raise DataError("a parquet file is damaged", where=path, got=first_line(error)) from error
 
 
 def _note_nonfinite(entry: dict[str, Any], values: NDArray, row: int) -> None:

@@ -27,11 +27,13 @@ from pydantic import Field
 from motorium.core.errors import DataError
 from motorium.core.progress import Progress
 from motorium.core.spec import Spec
+from motorium.data.companions import TIME, VALID
 from motorium.data.dataset import Dataset
 from motorium.data.episode import Episode
 from motorium.data.formats.commonroad import NOWHERE
 from motorium.data.formats.commonroad_tracks import SCALARS
-from motorium.data.formats.commonroad_xml import Element, decimal, from_plain
+from motorium.data.formats.commonroad_xml import decimal, from_plain
+from motorium.data.formats.xml import Element
 from motorium.data.scene import VectorMap
 from motorium.data.writers.base import FormatWriter, Written
 from motorium.data.writers.commonroad_network import Ids, Network
@@ -268,7 +270,7 @@ def _named(dataset: Dataset, episode: Episode, prefix: str) -> tuple[NDArray, ND
         columns = [number for number, name in enumerate(feature.names or ()) if name.startswith(prefix)]
         if columns and not feature.visual and len(feature.shape) == 1:
             values = np.asarray(episode.arrays[key][:, columns], np.float64)
-            given = episode.arrays.get(f"{key}.valid")
+            given = episode.arrays.get(key + VALID)
             whole = np.ones(len(values), bool) if given is None else given[:, columns].astype(bool).all(axis=1)
             return values, whole
     return None
@@ -277,7 +279,7 @@ def _named(dataset: Dataset, episode: Episode, prefix: str) -> tuple[NDArray, ND
 def _mask(arrays: Mapping[str, NDArray], key: str, keep: int = 2) -> NDArray[np.bool_]:
     """Return where the first two elements, or the value, of an object's quantity are given: (T, K)."""
     values = arrays[key]
-    given = arrays.get(f"{key}.valid", np.ones(values.shape, bool)).astype(bool)
+    given = arrays.get(key + VALID, np.ones(values.shape, bool)).astype(bool)
     # Heights are not written: only length and width, x and y, must be there.
     return given if given.ndim == 2 else given[..., :keep].all(axis=-1)
 
@@ -302,7 +304,7 @@ def _unused(dataset: Dataset) -> list[str]:
     written |= {f"objects.{name}" for name, _ in SCALARS.values()}
     left = []
     for key, feature in dataset.features.items():
-        base = key.removesuffix(".valid").removesuffix(".time")
+        base = key.removesuffix(VALID).removesuffix(TIME)
         names = [name for name in feature.names or () if not name.startswith(tuple(f"ego.{one}." for one in EGO))]
         ego = feature.names is not None and len(names) < len(feature.names)
         if key in written or base in written or (base != key and base in dataset.features):

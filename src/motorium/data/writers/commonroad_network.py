@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorium.data.formats.commonroad_map import MAX_SPEED_SIGNS
-from motorium.data.formats.commonroad_xml import Element, decimal, from_plain
+from motorium.data.formats.commonroad_xml import decimal, from_plain
+from motorium.data.formats.xml import Element
 from motorium.data.scene import Lane, Shape, VectorMap
 
 _LANE_TYPES = (

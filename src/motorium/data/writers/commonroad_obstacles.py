@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorium.core.errors import DataError
-from motorium.data.formats.commonroad_xml import Element, decimal, from_plain
+from motorium.data.formats.commonroad_xml import decimal, from_plain
+from motorium.data.formats.xml import Element
 from motorium.data.writers.commonroad_network import Ids
 
 DYNAMIC = ("car", "truck", "bus", "motorcycle", "bicycle", "pedestrian", "priorityVehicle", "train", "taxi", "unknown")

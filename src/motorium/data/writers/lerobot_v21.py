@@ -109,6 +109,11 @@ class _Folder:
         self.extra_videos: dict[str, dict[int, str]] = {}
 
     def write(self, progress: Progress) -> list[str]:
+        """Write every episode, then what the folder says of them; return in words what was left out.
+
+        Raises:
+            DataError: when the dataset cannot be read.
+        """
         for index in range(self.dataset.num_episodes):
             self._add(index)
             progress.advance()

@@ -26,10 +26,12 @@ from motorium.core.features import Feature
 from motorium.core.progress import Progress
 from motorium.core.spec import Spec
 from motorium.data.bounds import read_metadata
+from motorium.data.companions import companions
 from motorium.data.dataset import Dataset
 from motorium.data.writers.base import FormatWriter, Written
 
 SPLITS = Path("meta") / "splits.json"
+SPLIT_NAMES = frozenset(("train", "valid", "val", "validation", "test"))
 ROBOSUITE, GYM = 1, 2
 
 _PLACES = {
@@ -119,6 +121,7 @@ class _File:
         data.attrs["fps"] = float(dataset.fps)
         data.attrs["conventions"] = json.dumps(dict(dataset.conventions), sort_keys=True)
         masks = _splits(dataset.root)
+        self._stated = frozenset(masks)
         for index in range(dataset.num_episodes):
             self._episode(data.create_group(f"demo_{index}"), index, masks)
             progress.advance(1)
@@ -138,7 +141,9 @@ class _File:
         group.attrs["num_samples"] = episode.length
         meta = dict(episode.meta)
         for name in meta.get("filter_keys") or []:
-            masks.setdefault(str(name), []).append(index)
+            # Splits that were drawn since count: joined with the old ones, a demonstration would be in two.
+            if SPLIT_NAMES.isdisjoint(self._stated) or name not in SPLIT_NAMES:
+                masks.setdefault(str(name), []).append(index)
         for name in ("success", "seed"):
             if isinstance(meta.get(name), bool | int | float):
                 group.attrs[name] = meta[name]
@@ -201,13 +206,13 @@ def _environment(dataset: Dataset, left_out: list[str]) -> dict[str, Any]:
 
 
 def _places(features: Mapping[str, Feature], parts: bool, robosuite: bool) -> Iterator[Place]:
+    masks = companions(features)
     for key, feature in features.items():
         if feature.visual:
             continue
         names = feature.names
         # A mask has the names of what it masks, whose places are taken.
-        companion = any(key.endswith(end) and key.removesuffix(end) in features for end in (".valid", ".time"))
-        split = parts and key.startswith("observation.") and not companion
+        split = parts and key.startswith("observation.") and key not in masks
         if split and len(feature.shape) == 1 and _named_by_parts(names):
             first = 0
             for part, group in groupby(names, _part):

@@ -28,6 +28,7 @@ from motorium.core.errors import DataError
 from motorium.core.features import Feature
 from motorium.core.progress import Progress
 from motorium.core.spec import Spec
+from motorium.core.wording import counted
 from motorium.data.dataset import Dataset
 from motorium.data.formats.tables.options import TableOptions
 from motorium.data.ingest.mapping import MappingSpec, format_mapping
@@ -207,7 +208,7 @@ class _Folder:
             for camera in dataset.cameras:
                 yield f"pictures of '{camera}': write them with --with pictures=png"
         for camera, count in self._lacking().items():
-            yield f"pictures of '{camera}' in {count} episodes, which have none"
+            yield f"pictures of '{camera}' in {counted(count, 'episode')} without them"
         if any(dataset.meta(index) for index in range(dataset.num_episodes)):
             yield "what is known of each episode (meta): tables have no place for it"
         if any(dataset.attachments(index) for index in range(dataset.num_episodes)):

@@ -81,9 +81,11 @@ class EefDelta:
         self.low, self.high = -np.ones(6), np.ones(6)
 
     def joint_target(self, arm: Array, q_rad: Array, reach: Reach) -> Array:
+        """Return the joint positions (B, n), rad, that bring the end effector as far as the step `arm` (B, 6) says."""
         return self._ik.move(q_rad, reach, arm * self._scale)
 
     def target(self, arm: Array, q_rad: Array, reach: Reach) -> Array:
+        """Return the pose X_WT (B, 7), m and w first: the measured one moved, and turned, by the step."""
         move = arm * self._scale
         return frames.make_pose(
             reach.X_WE[:, :3] + move[:, :3],
@@ -91,6 +93,7 @@ class EefDelta:
         )
 
     def command(self, X_WT: Array, q_rad: Array, reach: Reach) -> Array:
+        """Return the step (B, 6) towards X_WT (B, 7), translation and rotation each scaled down where too far."""
         wanted = pose_error(reach.X_WE, X_WT) / self._scale
         return np.concatenate([_shrink(wanted[:, :3]), _shrink(wanted[:, 3:])], axis=1)
 
@@ -105,12 +108,15 @@ class JointDelta:
         self.low, self.high = -np.ones(len(joints)), np.ones(len(joints))
 
     def joint_target(self, arm: Array, q_rad: Array, reach: Reach) -> Array:
+        """Return the measured joint positions moved by the step `arm` (B, n): (B, n), rad, within limits."""
         return np.clip(q_rad + arm * self._step, self._ik.chain.low_rad, self._ik.chain.high_rad)
 
     def target(self, arm: Array, q_rad: Array, reach: Reach) -> Array:
+        """Return the pose X_WT (B, 7), m and w first, at the joint positions that the step leads to."""
         return self._ik.chain.reach(q_rad + arm * self._step).X_WE
 
     def command(self, X_WT: Array, q_rad: Array, reach: Reach) -> Array:
+        """Return the step (B, n) towards a solution for X_WT (B, 7), scaled down as a whole where it is too far."""
         return _shrink((self._ik.solve(q_rad, X_WT) - q_rad) / self._step)
 
 
@@ -128,12 +134,15 @@ class JointPosition:
         self.low, self.high = ik.chain.low_rad, ik.chain.high_rad
 
     def joint_target(self, arm: Array, q_rad: Array, reach: Reach) -> Array:
+        """Return the joint positions (B, n), rad, on the way to `arm` (B, n), at most one step away."""
         return q_rad + _shrink((arm - q_rad) / self._step) * self._step
 
     def target(self, arm: Array, q_rad: Array, reach: Reach) -> Array:
+        """Return the pose X_WT (B, 7), m and w first, at the joint positions `arm`."""
         return self._ik.chain.reach(arm).X_WE
 
     def command(self, X_WT: Array, q_rad: Array, reach: Reach) -> Array:
+        """Return the joint positions (B, n), rad, that reach X_WT (B, 7)."""
         return self._ik.solve(q_rad, X_WT)
 
 

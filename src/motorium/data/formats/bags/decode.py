@@ -9,17 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from motorium.core.errors import first_line
+from motorium.data.formats.bags.json import JsonDecoder
 from motorium.data.formats.bags.source import Channel
-from motorium.data.formats.bags.types import EACH, Leaf, Struct
+from motorium.data.formats.bags.types import EACH, Getter, Leaf, Struct, Undecodable
 
 # A message definition is a few kilobytes; parsers are not fed more than this.
 LARGEST_DEFINITION = 1024**2
-
-Getter = Callable[[Any], Any]
-
-
-class Undecodable(Exception):
-    """A type cannot be read at all, or a message is not what its type says; the text says why."""
 
 
 class Decoder(Protocol):
@@ -66,8 +62,6 @@ def find_decoder(channel: Channel) -> Decoder:
     if len(channel.definition) > LARGEST_DEFINITION:
         raise Undecodable(f"its definition has {len(channel.definition):,} bytes")
     if channel.encoding == "json":
-        from motorium.data.formats.bags.json import JsonDecoder
-
         # Not shared: without a schema it learns its type from the first message.
         return JsonDecoder(channel.definition if channel.definition_encoding == "jsonschema" else b"")
     return _decoder(channel.encoding, channel.type, channel.definition, channel.definition_encoding)
@@ -188,8 +182,3 @@ def as_numbers(value: Any, dtype: str) -> NDArray:
         if int(array.min()) < limits.min or int(array.max()) > limits.max:
             raise OverflowError("a value is out of range")
     return array.astype(dtype, copy=False)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, or its type."""
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -11,7 +11,7 @@ from typing import Any
 
 from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
-from motorium.data.formats.bags.decode import Undecodable
+from motorium.data.formats.bags.types import Undecodable
 
 LARGEST_MSG = 64 * 1024
 LARGEST_IDL = 16 * 1024

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from motorium.core.features import Feature
 from motorium.data.formats.bags.columns import Column, Columns
-from motorium.data.formats.bags.decode import Decoder, Undecodable, leaf_reader
+from motorium.data.formats.bags.decode import Decoder, leaf_reader
 from motorium.data.formats.bags.source import Message
 from motorium.data.formats.bags.topic import Fill, Source, Times, Topic, frame_of
-from motorium.data.formats.bags.types import Array, Leaf, Scalar, Struct, leaves
+from motorium.data.formats.bags.types import Array, Leaf, Scalar, Struct, Undecodable, leaves
 from motorium.data.formats.bags.units import is_orientation, units_of
 from motorium.data.log import Stream
 
@@ -95,7 +95,6 @@ class FieldsTopic(Topic):
     def __init__(self, name: str, kind: str, decoder: Decoder) -> None:
         super().__init__(name, kind, decoder)
         self.series: dict[Any, Series] = {}
-        self._sources: list[Source] | None = None
         self._size: int | None = None
         self._names = _names_field(decoder.root)
 
@@ -128,13 +127,8 @@ class FieldsTopic(Topic):
         self.count += 1
         self.stored += len(data)
 
-    def sources(self) -> list[Source]:
-        """Return a stream for each field of each series that kept its shape."""
-        if self._sources is None:
-            self._sources = list(self._make_sources())
-        return self._sources
-
     def _make_sources(self) -> Iterator[Source]:
+        """Yield a stream for each field of each series that kept its shape."""
         _, left_out = self.found_leaves()
         for number, (key, series) in enumerate(self.series.items()):
             prefix = self.prefix(key, number)
@@ -159,6 +153,7 @@ class FieldsTopic(Topic):
                 wanted.setdefault(key, []).append((field, made[source.key]))
 
         def fill(data: memoryview) -> None:
+            """Decode a message and put its samples into the columns."""
             decoded = self.decoder.decode(data)
             for part in self.parts(decoded, None):
                 for field, column in wanted.get(part.key, ()):

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.data.formats.bags.columns import Column, Columns
-from motorium.data.formats.bags.decode import Decoder, Undecodable, find_decoder, first_line
+from motorium.data.formats.bags.decode import Decoder, find_decoder
 from motorium.data.formats.bags.fields import FieldsTopic
 from motorium.data.formats.bags.pictures import COMPRESSED, RAW, PicturesTopic
 from motorium.data.formats.bags.points import TYPES as CLOUDS
@@ -18,6 +18,7 @@ from motorium.data.formats.bags.points import CloudsTopic
 from motorium.data.formats.bags.source import BagFile, Channel, Message
 from motorium.data.formats.bags.tf import TransformsTopic, is_transforms
 from motorium.data.formats.bags.topic import Fill, Source, Topic, plain_type
+from motorium.data.formats.bags.types import Undecodable
 from motorium.data.formats.bags.video import TYPES as VIDEOS
 from motorium.data.formats.bags.video import VideoTopic
 

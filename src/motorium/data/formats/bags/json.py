@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from motorium.data.formats.bags.decode import Getter, Undecodable, first_line
-from motorium.data.formats.bags.types import DEEPEST, Array, Node, Scalar, Struct
+from motorium.core.errors import first_line
+from motorium.data.formats.bags.types import DEEPEST, Array, Getter, Node, Scalar, Struct, Undecodable
 
 # Foxglove writes {sec, nsec}, ROS bridges write {sec, nanosec} and {secs, nsecs}.
 TIME_FIELDS = ({"sec", "nsec"}, {"sec", "nanosec"}, {"secs", "nsecs"})
@@ -24,7 +24,7 @@ _FORMATS = {
 
 
 class JsonDecoder:
-    """Decodes JSON objects; see `bag_decode.Decoder`. Without a schema, `root` is known after the first message.
+    """Decodes JSON objects; see `decode.Decoder`. Without a schema, `root` is known after the first message.
 
     Raises:
         Undecodable: when the schema is no JSON.

@@ -40,7 +40,7 @@ _CHUNK = struct.Struct("<QQQI")
 
 
 class McapFile(BlockFile):
-    """One MCAP file; see `bag_source.BagFile`.
+    """One MCAP file; see `source.BagFile`.
 
     Attributes:
         library: what wrote it.

@@ -15,11 +15,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from motorium.core.errors import first_line
 from motorium.core.features import Feature
 from motorium.data.bounds import LARGEST_SAMPLE
-from motorium.data.formats.bags.decode import Decoder, Undecodable, first_line
+from motorium.data.formats.bags.decode import Decoder
 from motorium.data.formats.bags.source import Message
-from motorium.data.formats.bags.topic import Source, Times, Topic, frame_of
+from motorium.data.formats.bags.topic import BulkyTopic, Source, frame_of
+from motorium.data.formats.bags.types import Undecodable
 from motorium.data.log import Stream
 from motorium.data.video_read import decode_image
 
@@ -101,17 +103,14 @@ ENCODINGS: dict[str, Raw] = {
 }
 
 
-class PicturesTopic(Topic):
+class PicturesTopic(BulkyTopic):
     """A topic of single pictures, raw or compressed."""
 
     def __init__(self, name: str, kind: str, decoder: Decoder) -> None:
         super().__init__(name, kind, decoder)
-        self.times = Times()
         self._signature: Signature | None = None
         self._format = ""
         self._fault = ""
-        self._frame: str | None = None
-        self._sources: list[Source] | None = None
 
     def see(self, message: Message) -> None:
         """Take note of a picture: where it is, its encoding and size; nothing of it is kept."""
@@ -124,18 +123,12 @@ class PicturesTopic(Topic):
             self._fault = (
                 f"pictures change from {_words(self._signature)} to {_words(signature)} at message {self.count}"
             )
-        self.times.add(message.log_ns, self.decoder.stamp(message.data))
-        self.places.append(message.place)
+        self._keep(message)
         self.count += 1
         self.stored += len(message.data)
 
-    def sources(self) -> list[Source]:
-        """Return the camera, or the depth pictures."""
-        if self._sources is None:
-            self._sources = self._make_sources()
-        return self._sources
-
     def _make_sources(self) -> list[Source]:
+        """Return the camera, or the depth pictures."""
         if self._signature is None:
             return []
         encoding, height, width = self._signature

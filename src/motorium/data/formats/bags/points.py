@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from motorium.core.features import Feature
 from motorium.data.bounds import LARGEST_SAMPLE
-from motorium.data.formats.bags.decode import Decoder, Undecodable
+from motorium.data.formats.bags.decode import Decoder
 from motorium.data.formats.bags.source import Message
-from motorium.data.formats.bags.topic import Source, Times, Topic, frame_of
+from motorium.data.formats.bags.topic import BulkyTopic, Source, frame_of
+from motorium.data.formats.bags.types import Undecodable
 from motorium.data.log import Stream
 
 TYPES = ("sensor_msgs/PointCloud2", "foxglove.PointCloud")
@@ -24,7 +25,7 @@ _ROS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 _FOXGLOVE = {1: "u1", 2: "i1", 3: "u2", 4: "i2", 5: "u4", 6: "i4", 7: "f4", 8: "f8"}
 
 
-class CloudsTopic(Topic):
+class CloudsTopic(BulkyTopic):
     """A topic of point clouds: `topic` is (max, 4) x, y, z, intensity; other fields are `topic.<field>` (max,).
 
     Attributes:
@@ -33,11 +34,8 @@ class CloudsTopic(Topic):
 
     def __init__(self, name: str, kind: str, decoder: Decoder) -> None:
         super().__init__(name, kind, decoder)
-        self.times = Times()
         self._layout: np.dtype | None = None
         self.counts = array("q")
-        self._frame: str | None = None
-        self._sources: list[Source] | None = None
 
     def see(self, message: Message) -> None:
         """Take note of a cloud: where it is, and how many points it has."""
@@ -48,18 +46,12 @@ class CloudsTopic(Topic):
         elif layout != self._layout:
             raise Undecodable("its fields differ from those of the first cloud")
         self.counts.append(count)
-        self.times.add(message.log_ns, self.decoder.stamp(message.data))
-        self.places.append(message.place)
+        self._keep(message)
         self.count += 1
         self.stored += len(message.data)
 
-    def sources(self) -> list[Source]:
-        """Return a stream of positions, and one of each further field."""
-        if self._sources is None:
-            self._sources = self._make_sources()
-        return self._sources
-
     def _make_sources(self) -> list[Source]:
+        """Return a stream of positions, and one of each further field."""
         names = self._layout.names or () if self._layout is not None else ()
         most = max(self.counts, default=0)
         if not most or not {"x", "y", "z"} <= set(names):

@@ -11,8 +11,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from motorium.data.formats.bags.decode import Getter, Undecodable, first_line
-from motorium.data.formats.bags.types import DEEPEST, Array, Node, Scalar, Struct
+from motorium.core.errors import first_line
+from motorium.data.formats.bags.types import DEEPEST, Array, Getter, Node, Scalar, Struct, Undecodable
 
 TIMES = ("google.protobuf.Timestamp", "google.protobuf.Duration")
 
@@ -28,7 +28,7 @@ _DTYPES = {
 
 
 class ProtobufDecoder:
-    """Decodes one type of protobuf messages; see `bag_decode.Decoder`.
+    """Decodes one type of protobuf messages; see `decode.Decoder`.
 
     Raises:
         Undecodable: when the descriptors are damaged or lack the type.

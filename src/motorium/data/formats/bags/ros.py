@@ -15,9 +15,9 @@ from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.base import TypesysError, normalize_fieldname
 from rosbags.typesys.store import Typestore
 
-from motorium.data.formats.bags.decode import Getter, Undecodable, first_line
+from motorium.core.errors import first_line
 from motorium.data.formats.bags.definitions import parse_idl, parse_msg
-from motorium.data.formats.bags.types import HEADERS, Array, Node, Scalar, Struct
+from motorium.data.formats.bags.types import HEADERS, Array, Getter, Node, Scalar, Struct, Undecodable
 
 # What rosbags raises for definitions and messages that are not valid, its own errors and those of generated code.
 INVALID = (
@@ -39,7 +39,7 @@ _DTYPES = {"byte": "int8", "char": "uint8", "octet": "uint8", "wstring": "string
 
 
 class RosDecoder:
-    """Decodes one type of ROS messages; see `bag_decode.Decoder`.
+    """Decodes one type of ROS messages; see `decode.Decoder`.
 
     Raises:
         Undecodable: when its definition is unknown or not valid.

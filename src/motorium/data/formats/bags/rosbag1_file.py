@@ -25,7 +25,7 @@ _TIME = struct.Struct("<II")
 
 
 class Rosbag1File(BlockFile):
-    """One ROS 1 bag; see `bag_source.BagFile`."""
+    """One ROS 1 bag; see `source.BagFile`."""
 
     def scan(self) -> Iterator[Message]:
         """Yield every message in the file's order; what is damaged is left out and said in `problems`."""

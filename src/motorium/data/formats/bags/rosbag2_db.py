@@ -25,7 +25,7 @@ FAULTS = (sqlite3.Error, UnicodeDecodeError, OverflowError)
 
 
 class Rosbag2Db:
-    """One database of a ROS 2 bag; see `bag_source.BagFile`. `folded`: each message is compressed by itself (zstd)."""
+    """One database of a ROS 2 bag; see `source.BagFile`. `folded`: each message is compressed by itself (zstd)."""
 
     def __init__(self, path: Path, folded: bool = False) -> None:
         self.path = path

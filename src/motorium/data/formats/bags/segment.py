@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motorium.core.errors import DataError, nearest
+from motorium.core.errors import DataError, first_line, nearest
 from motorium.data.formats.bags.columns import Column, Columns
-from motorium.data.formats.bags.decode import first_line
 from motorium.data.formats.bags.index import MISMATCH, Recording
 from motorium.data.formats.bags.points import CloudsTopic
 from motorium.data.formats.bags.targets import suggest

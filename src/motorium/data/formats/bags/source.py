@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 import lz4.frame
 import zstandard
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.data.bounds import LARGEST_SAMPLE, MIB, check_size
 
 LATEST_NS = 2**63 - 1
@@ -248,7 +248,7 @@ def unfold(stored: bytes | memoryview, compression: str, size: int) -> memoryvie
             case _:
                 raise Damaged(f"compression {compression!r} is not known")
     except (zstandard.ZstdError, RuntimeError, OSError, EOFError, ValueError, MemoryError) as error:
-        raise Damaged(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+        raise Damaged(first_line(error)) from error
     if len(data) != size:
         raise Damaged(f"{len(data):,} bytes instead of {size:,}" if len(data) < size else f"more than {size:,} bytes")
     return memoryview(data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -88,14 +88,13 @@ class Topic:
         count: messages so far.
         stored: bytes of their data.
         problems: in words.
-        places: where each message is; only where samples are read one by one.
     """
 
     def __init__(self, name: str, kind: str, decoder: Decoder) -> None:
         self.name, self.type, self.decoder = name, plain_type(kind), decoder
         self.count = self.stored = 0
         self.problems: list[str] = []
-        self.places = array("q")
+        self._sources: list[Source] | None = None
 
     def see(self, message: Message) -> None:
         """Take note of a message.
@@ -107,6 +106,11 @@ class Topic:
 
     def sources(self) -> list[Source]:
         """Return the streams, once all messages were seen."""
+        if self._sources is None:
+            self._sources = list(self._make_sources())
+        return self._sources
+
+    def _make_sources(self) -> Iterable[Source]:
         raise NotImplementedError
 
     def collect(self, keys: Collection[str], columns: Columns) -> tuple[dict[str, Column], Fill]:
@@ -120,6 +124,25 @@ class Topic:
             Undecodable: when it is not what it was.
         """
         raise NotImplementedError
+
+
+class BulkyTopic(Topic):
+    """Base of topics of pictures and clouds, whose samples are read one by one.
+
+    Attributes:
+        times: of the samples.
+        places: where the message of each is.
+    """
+
+    def __init__(self, name: str, kind: str, decoder: Decoder) -> None:
+        super().__init__(name, kind, decoder)
+        self.times, self.places = Times(), array("q")
+        self._frame: str | None = None
+
+    def _keep(self, message: Message) -> None:
+        """Take a message as the next sample."""
+        self.times.add(message.log_ns, self.decoder.stamp(message.data))
+        self.places.append(message.place)
 
 
 def plain_type(kind: str) -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 # Deeper nesting than this is not followed: recursive types have no end.
 DEEPEST = 24
 # More leaves than this are no recording of a robot but a hostile definition.
 MOST_LEAVES = 4096
 
+# Takes one field from a message or structure, or several.
+Getter = Callable[[Any], Any]
+
 EACH = "[]"  # the step of a path that goes through all elements of a list of structures
+
+
+class Undecodable(Exception):
+    """A type cannot be read at all, or a message is not what its type says; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,10 @@ class _Walk:
         self._visits = 0
 
     def visit(self, node: Node, path: tuple[str, ...], owner: tuple[str, ...], varying: bool) -> Iterator[Leaf]:
+        """Yield the leaves at and below a node, and note what of it can be no stream.
+
+        `path` and `owner` lead to the node; `varying`: a list above it has no fixed length.
+        """
         where = ".".join(path) or "the message"
         self._visits += 1
         if self._visits > MOST_LEAVES:

@@ -12,12 +12,14 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from motorium.core.errors import first_line
 from motorium.core.features import Feature
 from motorium.data.bounds import LARGEST_SAMPLE
-from motorium.data.formats.bags.decode import Decoder, Undecodable, first_line
+from motorium.data.formats.bags.decode import Decoder
 from motorium.data.formats.bags.pictures import content_of
 from motorium.data.formats.bags.source import Message
-from motorium.data.formats.bags.topic import Source, Times, Topic, frame_of
+from motorium.data.formats.bags.topic import BulkyTopic, Source, frame_of
+from motorium.data.formats.bags.types import Undecodable
 from motorium.data.log import Stream
 
 TYPES = ("foxglove.CompressedVideo", "foxglove_msgs/CompressedVideo")
@@ -25,18 +27,15 @@ TYPES = ("foxglove.CompressedVideo", "foxglove_msgs/CompressedVideo")
 CODECS = {"h264": "h264", "avc": "h264", "h265": "hevc", "hevc": "hevc", "vp9": "vp9", "av1": "av1"}
 
 
-class VideoTopic(Topic):
+class VideoTopic(BulkyTopic):
     """A topic of video frames. Those before the first keyframe cannot be decoded and are no samples."""
 
     def __init__(self, name: str, kind: str, decoder: Decoder) -> None:
         super().__init__(name, kind, decoder)
-        self.times = Times()
         self.keys = bytearray()
         self._codec = ""
         self._early = 0
         self._first = b""
-        self._frame: str | None = None
-        self._sources: list[Source] | None = None
 
     def see(self, message: Message) -> None:
         """Take note of a frame: where it is and whether decoding can begin there."""
@@ -56,16 +55,10 @@ class VideoTopic(Topic):
         if not self.keys:
             self._first, self._frame = content, frame_of(frame, self.decoder)
         self.keys.append(key)
-        self.times.add(message.log_ns, self.decoder.stamp(message.data))
-        self.places.append(message.place)
-
-    def sources(self) -> list[Source]:
-        """Return the camera."""
-        if self._sources is None:
-            self._sources = self._make_sources()
-        return self._sources
+        self._keep(message)
 
     def _make_sources(self) -> list[Source]:
+        """Return the camera."""
         if not self.keys:
             self.problems.append(f"{self.name} ({self.type}): no stream, none of {self.count} frames is a keyframe")
             return []

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.data.bounds import MIB, check_size
 from motorium.data.formats.tables.options import TableOptions
 from motorium.data.tables import UNREADABLE
@@ -163,7 +163,7 @@ class CsvTable:
             raise DataError(
                 "a table cannot be read",
                 where=f"{self.path}, from row {first + 1}",
-                got=str(error).splitlines()[0],
+                got=first_line(error),
                 remedy="state source.delimiter, source.encoding or source.types in the mapping",
             ) from error
 

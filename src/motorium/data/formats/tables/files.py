@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.data.bounds import check_size
 from motorium.data.formats.tables.csv import CsvTable, sniff
 from motorium.data.formats.tables.options import TableOptions
@@ -229,6 +229,6 @@ def _damaged(path: Path, error: object) -> DataError:
     return DataError(
         "a table is truncated or damaged",
         where=path,
-        got=(str(error) or type(error).__name__).splitlines()[0],
+        got=first_line(error),
         remedy="fetch or copy it again",
     )

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from motorium.core.errors import DataError
+from motorium.core.errors import DataError, first_line
 from motorium.core.features import Feature
 from motorium.data.tables import UNREADABLE
 
@@ -56,7 +56,7 @@ def stamps_of(cells: pa.Array, where: object) -> NDArray[np.int64]:
         )
         return pc.cast(pc.cast(cells, target), pa.int64()).to_numpy(zero_copy_only=False)
     except UNREADABLE as error:
-        raise DataError("a time cannot be read", where=where, got=str(error).splitlines()[0]) from error
+        raise DataError("a time cannot be read", where=where, got=first_line(error)) from error
 
 
 def times_of(cells: pa.Array, unit: str, where: object, first: int = 0) -> NDArray[np.int64]:
@@ -112,7 +112,7 @@ def _numpy(cells: pa.Array, dtype: str, where: object) -> NDArray:
             cells = pc.fill_null(cells, False if pa.types.is_boolean(cells.type) else 0)
         values = cells.to_numpy(zero_copy_only=False)
     except UNREADABLE as error:
-        raise DataError("numbers cannot be read", where=where, got=str(error).splitlines()[0]) from error
+        raise DataError("numbers cannot be read", where=where, got=first_line(error)) from error
     if values.dtype == dtype:
         return values
     with np.errstate(over="ignore", invalid="ignore"):

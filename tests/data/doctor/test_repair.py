@@ -1,100 +1,25 @@
-"""Every fault that is put into a sound dataset is found; what follows from the data is repaired, the rest is left."""
+"""What of a fault follows from the data is repaired, the rest is left as it is and said."""
 
 import json
 import os
 import shutil
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from motorium.cli import main
 from motorium.core.errors import DataError
 from motorium.core.progress import Silent
 from motorium.data.convert import convert
 from motorium.data.dataset import open_dataset
 from motorium.data.doctor.check import check, problems
-from motorium.data.doctor.probe import assign
 from motorium.data.doctor.repair import repair
 from motorium.data.writer import DatasetWriter
 from motorium.data.writers.lerobot_v21 import LeRobotV21Spec, write
-from tests.data.groot import write_groot
+from tests.data.doctor.faults import DATA, EPISODES, LENGTHS, assert_same, cut_footer, edit_json, shuffled
 from tests.data.recordings import ACTION, FRONT, STATE, WRIST, folder_digest, make_episode, make_spec
-from tests.data.test_convert import packets
 from tests.data.test_malformed import edit_column, edit_info, swap, truncate
-from tests.support.real import real_data
 from tests.support.reference import reference_data
-
-DATA = "data/chunk-000/file-000.parquet"
-EPISODES = "meta/episodes/chunk-000/file-000.parquet"
-LENGTHS = (6, 9, 7)
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    root = tmp_path_factory.mktemp("good") / "d"
-    with DatasetWriter(root, spec=make_spec(FRONT, WRIST)) as writer:
-        for number, length in enumerate(LENGTHS):
-            writer.add(make_episode(number, length, FRONT, WRIST))
-    return root
-
-
-@pytest.fixture(scope="module")
-def good_v21(good, tmp_path_factory):
-    root = tmp_path_factory.mktemp("good") / "v21"
-    write(open_dataset(good), root, LeRobotV21Spec(), Silent())
-    return root
-
-
-@pytest.fixture
-def root(good, tmp_path):
-    return shutil.copytree(good, tmp_path / "d")
-
-
-@pytest.fixture
-def v21(good_v21, tmp_path):
-    return shutil.copytree(good_v21, tmp_path / "v21")
-
-
-def cut_footer(path):
-    """Leave what is on the disk when a recorder is killed: every page, and no footer."""
-    raw = path.read_bytes()
-    path.write_bytes(raw[: -8 - int.from_bytes(raw[-8:-4], "little")])
-
-
-def edit_json(path, change):
-    path.write_text(json.dumps(change(json.loads(path.read_text()))))
-
-
-def shuffled(path):
-    table = pq.read_table(path)
-    pq.write_table(table.take(pa.array([2, 0, 1])), path)
-
-
-def assert_same(found, expected, episodes=None):
-    """Numbers bit for bit, packets byte for byte."""
-    episodes = list(range(expected.num_episodes)) if episodes is None else episodes
-    assert found.num_episodes == len(episodes) and found.problems == []
-    for new, old in enumerate(episodes):
-        one, other = found.episode(new), expected.episode(old)
-        assert one.task == other.task
-        for key, array in other.arrays.items():
-            np.testing.assert_array_equal(one.arrays[key], array)
-        for camera in expected.cameras:
-            if expected.features[camera].dtype == "image":
-                np.testing.assert_array_equal(found.frames(new, camera), expected.frames(old, camera))
-            else:
-                assert packets(found, new, camera) == packets(expected, old, camera)
-
-
-# -- sound datasets -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("deep", [False, True])
-def test_a_sound_dataset_has_nothing_wrong(good, good_v21, deep):
-    assert check(good, deep=deep) == [] and check(good_v21, deep=deep) == []
-    assert check(reference_data("lerobot_v30"), deep=deep) == []
 
 
 def test_a_sound_dataset_is_not_touched(root):
@@ -103,22 +28,6 @@ def test_a_sound_dataset_is_not_touched(root):
     assert (made.done, made.left, made.backup) == ([], [], None)
     assert folder_digest(root) == before
 
-
-@pytest.mark.real
-def test_what_is_wrong_with_real_recordings_is_what_is_missing():
-    # Counted with `ls`: 12 of the humanoid's 100 videos, none of the arm's.
-    (finding,) = check(real_data("g1_inspire_lerobot_v21"))
-    assert finding.what == "videos are missing" and "and 80 more" in finding.where
-    found = check(real_data("so101_lerobot_v30_novideo"))
-    assert [finding.what for finding in found] == ["videos are missing"] * 2
-
-
-def test_gr00t_s_own_flavour_is_sound_but_for_its_totals(tmp_path):
-    found = check(write_groot(tmp_path / "g"))
-    assert {finding.what for finding in problems(found)} == {"'total_chunks' is stale", "'splits' is stale"}
-
-
-# -- what can be repaired -------------------------------------------------------------------------------------
 
 FAULTS = {
     "total_frames": (lambda r: edit_info(r, total_frames=3), "info", "'total_frames'"),
@@ -364,134 +273,10 @@ def test_a_killed_repair_can_be_done_again(root, good, monkeypatch):
     assert len(list((root / ".doctor-backup").iterdir())) == 2
 
 
-# -- what cannot ------------------------------------------------------------------------------------------------
-
-BEYOND = {
-    "not finite": (lambda r: edit_column(r / DATA, ACTION, lambda v: swap(v, 7, [0.0, float("nan")])), "values"),
-    "a dropped step": (lambda r: edit_column(r / DATA, "frame_index", lambda v: swap(v, 4, 5)), "rows"),
-    "another rate": (lambda r: edit_info(r, fps=30), "rows"),
-    "a time that is no number": (
-        lambda r: edit_column(r / DATA, "timestamp", lambda v: swap(v, 8, float("nan"))),
-        "rows",
-    ),
-    "an unknown task": (lambda r: edit_column(r / DATA, "task_index", lambda v: swap(v, 0, 9)), "tasks"),
-    "tasks that nobody knows": (
-        lambda r: edit_column(r / "meta/tasks.parquet", "task_index", lambda v: [0, 5]),
-        "tasks",
-    ),
-    "an empty cell": (lambda r: edit_column(r / DATA, "next.success", lambda v: swap(v, 3, None)), "values"),
-    "a missing column": (lambda r: pq.write_table(pq.read_table(r / DATA).drop_columns([ACTION]), r / DATA), "rows"),
-    "episodes in pieces": (
-        lambda r: edit_column(r / DATA, "episode_index", lambda v: [2, *v[1:]]),
-        "rows",
-    ),
-    "a truncated video": (lambda r: truncate(r / f"videos/{FRONT}/chunk-000/file-000.mp4"), "videos"),
-    "a video of another camera": (
-        lambda r: edit_json(
-            r / "meta/info.json",
-            lambda p: p | {"features": p["features"] | {FRONT: p["features"][FRONT] | {"shape": [64, 48, 3]}}},
-        ),
-        "videos",
-    ),
-    "a modality": (
-        lambda r: (r / "meta/modality.json").write_text('{"state": {"arm": {"start": 0, "end": 99}}}'),
-        "modality",
-    ),
-    "half an info": (lambda r: truncate(r / "meta/info.json"), "info"),
-    "another version": (lambda r: edit_info(r, codebase_version="v2.1"), "info"),
-}
-
-
-@pytest.mark.parametrize("name", BEYOND)
-def test_what_would_have_to_be_invented_is_found_and_stays(root, name):
-    inject, where = BEYOND[name]
-    inject(root)
-    data, videos = folder_digest(root / "data"), folder_digest(root / "videos")
-    assert [one for one in problems(check(root)) if one.check == where and one.fix is None], check(root)
-    made = repair(root)
-    assert [one for one in problems(made.left) if one.check == where and one.fix is None]
-    assert folder_digest(root / "data") == data and folder_digest(root / "videos") == videos
-
-
-def test_frames_that_do_not_decode_are_found_by_decoding(root):
-    path = root / f"videos/{FRONT}/chunk-000/file-000.mp4"
-    raw = bytearray(path.read_bytes())
-    start = raw.index(b"mdat") + 900
-    raw[start : start + 1200] = bytes(1200)
-    path.write_bytes(raw)
-    assert any(finding.check == "videos" for finding in problems(check(root, deep=True)))
-
-
 def test_videos_that_lack_frames_in_the_middle_leave_no_episode_out(v21, good):
     (v21 / f"videos/chunk-000/{WRIST}/episode_000001.mp4").unlink()
     made = repair(v21)
     assert made.done == [] and [finding.what for finding in made.left] == ["videos are missing"]
-
-
-def test_files_that_nothing_refers_to_are_worth_a_note(root):
-    (root / f"videos/{FRONT}/chunk-000/file-007.mp4").write_bytes(b"x" * 1000)
-    (finding,) = check(root)
-    assert finding.severity == "note" and "file-007.mp4" in finding.where
-
-
-def test_a_folder_that_is_no_dataset_is_an_error(tmp_path):
-    for path in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(DataError, match="no such dataset|no dataset"):
-            check(path)
-
-
-def test_episodes_are_told_apart_only_where_they_fill_the_files_exactly():
-    assert assign([2, 3, 4], [5, 4]) == [(0, 0), (0, 2), (1, 0)]
-    assert assign([2, 3, 4], [5, 5]) is None
-    assert assign([2, 3, 4], [4, 5]) is None
-    assert assign([2, 3, 4], [5]) is None
-    assert assign([2, 3, 4], [5, 4, 1]) is None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("version", ["v30", "v21"])
-def test_bits_flipped_anywhere_never_end_in_another_error(root, v21, version, tmp_path):
-    folder = root if version == "v30" else v21
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    random = np.random.default_rng(3)
-    for turn in range(24):
-        path = files[turn % len(files)]
-        original = path.read_bytes()
-        damaged = bytearray(original)
-        start = int(random.integers(len(damaged)))
-        damaged[start : start + 8] = random.bytes(min(8, len(damaged) - start))
-        path.write_bytes(bytes(damaged) if turn % 3 else original[:start])
-        try:
-            check(folder)
-            repair(folder, tmp_path / "out")
-        except DataError:
-            pass
-        shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        path.write_bytes(original)
-
-
-# -- the command --------------------------------------------------------------------------------------------------
-
-
-def test_the_command_says_what_is_wrong_and_exits_with_one(root, capsys):
-    edit_info(root, total_frames=3)
-    assert main(["doctor", str(root)]) == 1
-    said = capsys.readouterr().out
-    assert "'total_frames' is stale" in said and "expected: 22" in said and "1 of them" in said
-    assert main(["doctor", str(root), "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["findings"][0]["check"] == "info"
-    assert main(["doctor", str(root), "--repair"]) == 0
-    assert "no problems" in capsys.readouterr().out
-    assert main(["doctor", str(root), "--deep"]) == 0
-
-
-def test_the_command_repairs_elsewhere(root, tmp_path, capsys):
-    edit_info(root, total_frames=3)
-    assert main(["doctor", str(root), "--repair", "--out", str(tmp_path / "new"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["dataset"] == str(tmp_path / "new")
-    assert main(["doctor", str(root), "--out", str(tmp_path / "other")]) == 2
-    assert main(["doctor", "--repair"]) == 2
-    assert main(["doctor", str(tmp_path / "nowhere")]) == 2
 
 
 def test_splits_and_extra_videos_follow_their_episodes(v21, good, tmp_path):
