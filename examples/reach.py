@@ -119,6 +119,7 @@ class Reach:
         self._p[rows] += velocity[rows] / self.spec.control_hz
         distance, speed = _length(self._goal() - self._p), _length(self._v)
         done = (distance < NEAR_M) & (speed < SLOW_M_S)
+        self._episodes.tick(rows)
         self._episodes.advance(rows, np.where(done, SUCCESS, RUNNING).astype(np.int8))
         return Step(
             observation=self._observe(),

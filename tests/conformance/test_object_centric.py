@@ -7,12 +7,12 @@ import pytest
 
 from motorium.core import frames
 from motorium.core.protocols import ObjectCentric, Renderable
-from tests.conformance.worlds import WORLDS, random_actions
+from tests.conformance.worlds import OBJECT_CENTRIC, WORLDS, random_actions
 
 SEEDS = np.array([21, 22, 23])
 
 
-@pytest.fixture(params=[name for name in WORLDS if name != "cars"])
+@pytest.fixture(params=OBJECT_CENTRIC)
 def env(request):
     env = WORLDS[request.param](3)
     env.reset(SEEDS)

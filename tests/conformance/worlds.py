@@ -23,6 +23,11 @@ WORLDS: dict[str, Callable[..., Env]] = {
     "cars": Cars,
 }
 
+# Tasks that can be demonstrated and amplified; the others are learned by reinforcement.
+OBJECT_CENTRIC = [
+    name for name in WORLDS if name.split()[0] in TASKS and hasattr(TASKS.load(name.split()[0]), "segments")
+]
+
 
 def random_actions(env: Env, steps: int, seed: int = 0) -> np.ndarray:
     """Return actions (steps, B, A) float32, uniform within the bounds; a row's do not depend on B."""

@@ -17,11 +17,12 @@ actions since reset), bitwise, whatever the batch size, the row, the thread coun
 Episodes
 --------
 `step` reports `terminated` (the task ended: success or failure) and `truncated` (the time limit, which is
-not a property of the task) apart. There is **no automatic reset**: a world that ended is *frozen*. Further
-steps leave its state unchanged, ignore its action, give reward 0 and repeat its flags, and cost no
-physics, until `reset` with a mask restarts it. The observation of the ending step is therefore
-the final observation, and whoever needs same-step resets (RL runners, Gymnasium) resets by mask and
-keeps both.
+not a property of the task) apart. A task that is to last (walking) judges those whose time is up: they are
+truncated with an outcome of its own, success among them.
+There is **no automatic reset**: a world that ended is *frozen*. Further steps leave its state unchanged,
+ignore its action, give reward 0 and repeat its flags, and cost no physics, until `reset` with a mask
+restarts it. The observation of the ending step is therefore the final observation, and whoever needs
+same-step resets (RL runners, Gymnasium) resets by mask and keeps both.
 
 Snapshots
 ---------
@@ -68,6 +69,14 @@ class Segment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mirror:
+    """What becomes of a vector when left and right change places: element i is `signs[i]` times element `order[i]`."""
+
+    order: tuple[int, ...]
+    signs: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EnvInfo:
     """What an Env is, beside its arrays.
 
@@ -83,6 +92,8 @@ class EnvInfo:
             the task's failures (`dropped`, `collision`, ..., `timeout`).
         factors: names of the start conditions that `reset` draws (`cube_x_m`, ...), with (low, high) bounds.
         cameras: names that `render` takes.
+        mirrors: what becomes of each observation key and of `action` in a mirror, where the world has one; empty: it
+            has none.
         conventions: units, frames and orders in words, for metadata.
         versions: versions of the simulator and of the assets, for reports.
     """
@@ -98,6 +109,7 @@ class EnvInfo:
     outcomes: tuple[str, ...] = ("running", "success", "timeout")
     factors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     cameras: tuple[str, ...] = ()
+    mirrors: Mapping[str, Mirror] = field(default_factory=dict)
     conventions: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 

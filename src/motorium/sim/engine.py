@@ -30,18 +30,19 @@ class Engine:
         model: the compiled model; not to be changed afterwards.
         num_envs: B, number of worlds.
         threads: threads to step with; 0 is one a CPU. Results do not depend on it.
+        fields: names of model fields that each world gets of its own.
 
     Attributes:
-        model: the model.
-        qpos, qvel, ctrl: (B, n) live views of the state; a write is the world's state at its next step.
-        mocap_pos, mocap_quat: (B, nmocap, 3 or 4) live views.
         state: (B, nstate) float64, the whole integration state, live.
+        Others as `sim.physics.Physics` says, float64.
 
     Raises:
         SimError: when the batch cannot be made.
     """
 
-    def __init__(self, model: mujoco.MjModel, num_envs: int, threads: int = 0) -> None:
+    xp = np
+
+    def __init__(self, model: mujoco.MjModel, num_envs: int, threads: int = 0, fields: Sequence[str] = ()) -> None:
         if num_envs < 1:
             raise SimError("a batch needs at least one world", got=num_envs, expected="num_envs >= 1")
         self.model = _checked(model)
@@ -51,6 +52,10 @@ class Engine:
         self.qpos, self.qvel = self._batch.bind("qpos"), self._batch.bind("qvel")
         self.ctrl = self._batch.bind("ctrl")
         self.mocap_pos, self.mocap_quat = self._batch.bind("mocap_pos"), self._batch.bind("mocap_quat")
+        self.fields: dict[str, Array] = {name: self._batch.expand(name) for name in fields}
+        # The batch's own copy is read-only, and undefined in rows that a call leaves out.
+        self._measured = self._batch.bind("sensordata") if model.nsensordata else None
+        self.sensordata = np.zeros((num_envs, model.nsensordata))
 
     def reset(self, rows: NDArray[np.bool_] | None = None) -> None:
         """Put worlds back to the model's defaults, without computing anything from them.
@@ -59,6 +64,25 @@ class Engine:
             rows: (B,) bool; None is all.
         """
         self._run(self._batch.reset, rows, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
+
+    def forward(self, rows: NDArray[np.bool_] | None = None) -> None:
+        """Compute the sensors of worlds as they stand; their states stay.
+
+        Raises:
+            SimError: when MuJoCo fails in some worlds.
+        """
+        if self._measured is None:
+            return
+        chosen = slice(None) if rows is None else rows
+        before = self.state[chosen].copy()
+        self._run(self._batch.forward, rows)
+        # Forward dynamics leave their warm start in the state: a world that was looked at would go on differently.
+        self.state[chosen] = before
+        self._measure(rows)
+
+    def constants(self, rows: NDArray[np.bool_] | None = None) -> None:
+        """Recompute what MuJoCo derives from masses, inertias and reference poses, after a write to `fields`."""
+        self._run(self._batch.set_const, rows)
 
     def step(self, rows: NDArray[np.bool_] | None = None, substeps: int = 1, ctrl: Array | None = None) -> None:
         """Advance worlds by `substeps` physics steps, in one call.
@@ -75,12 +99,14 @@ class Engine:
         """
         if ctrl is None:
             self._run(self._batch.step, rows, nstep=substeps)
+            self._measure(rows)
             return
         chosen = slice(None) if rows is None else rows
         now, part = self.ctrl[chosen], np.arange(1, substeps + 1) / substeps
         path = now[:, None] + (ctrl[chosen] - now)[:, None] * part[:, None]
         path[:, -1] = ctrl[chosen]
         self._run(self._batch.rollout, rows, nstep=substeps, control=path, record=())
+        self._measure(rows)
 
     def unstable(self) -> NDArray[np.bool_]:
         """Return which worlds MuJoCo gave up as unstable, and put to their defaults, since their reset: (B,) bool."""
@@ -111,6 +137,11 @@ class Engine:
         chosen = slice(None) if rows is None else rows
         self.state[chosen] = state[chosen]
         self._batch.warning[chosen] = 0
+
+    def _measure(self, rows: NDArray[np.bool_] | None) -> None:
+        if self._measured is not None:
+            chosen = slice(None) if rows is None else rows
+            self.sensordata[chosen] = self._measured[chosen]
 
     def _run(self, call: Callable, rows: NDArray[np.bool_] | None, **arguments) -> None:
         try:

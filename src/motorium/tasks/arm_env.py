@@ -172,6 +172,7 @@ class ArmEnv:
             self._refresh()
         judged, lost = self._judge(), self._engine.unstable() & rows
         outcome = np.where(lost, np.int8(UNSTABLE), judged.outcome)
+        self._episodes.tick(rows)
         self._episodes.advance(rows, outcome)
         rewards = {f"reward.{name}": np.where(rows, value, 0.0) for name, value in judged.rewards.items()}
         total = np.zeros(self.num_envs)

@@ -27,11 +27,11 @@ by less than the cube's edge and 8 mm, and the cube has been lifted by more than
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from motorium.core import frames
 from motorium.core.features import vector
@@ -43,20 +43,12 @@ from motorium.robots.own import OwnArm, make_own
 from motorium.sim import scene
 from motorium.sim.control.modes import Scale
 from motorium.tasks.arm_env import OUTCOMES, About, ArmEnv, Judgement, Rates, yaw_down
+from motorium.tasks.ranges import Range
 from motorium.tasks.terms import observation as terms
 from motorium.tasks.terms.reward import near
 from motorium.tasks.terms.termination import at_rest, off_table, within
 
 Array = NDArray[np.float64]
-
-
-def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
-    if bounds[0] > bounds[1]:
-        raise ValueError("a range is (low, high)")
-    return bounds
-
-
-Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
 HALF_CUBE_M, CUBE_KG, HALF_ZONE_M = 0.02, 0.05, 0.045
 ZONE_RADIUS_M, ON_TABLE_M, BELOW_TABLE_M = 0.03, 0.005, 0.02

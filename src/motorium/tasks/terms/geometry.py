@@ -1,21 +1,32 @@
-"""Distances and bounds: pure functions of arrays with a leading batch axis, in one order whatever the batch."""
+"""Distances and bounds: pure functions of arrays with a leading batch axis, in one order whatever the batch.
+
+Arrays are of any namespace of the array API standard; functions use operators and their arguments' methods only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+Array = Any
 
-Array = NDArray[np.float64]
+
+def total(v: Array) -> Array:
+    """Return the sums of the rows of (B, n), one element after another: (B,)."""
+    added = v[:, 0]
+    for i in range(1, v.shape[1]):
+        added = added + v[:, i]
+    return added
+
+
+def squared(v: Array) -> Array:
+    """Return the squared lengths of the rows of (B, n): (B,)."""
+    return total(v * v)
 
 
 def length(v: Array) -> Array:
     """Return the Euclidean length of vectors (B, n): (B,)."""
-    total = v[:, 0] * v[:, 0]
-    for i in range(1, v.shape[1]):
-        total = total + v[:, i] * v[:, i]
-    return np.sqrt(total)
+    return squared(v) ** 0.5
 
 
 def distance(a: Array, b: Array) -> Array:
@@ -23,6 +34,9 @@ def distance(a: Array, b: Array) -> Array:
     return length(a - b)
 
 
-def inside(p: Array, low: Sequence[float], high: Sequence[float]) -> NDArray[np.bool_]:
+def inside(p: Array, low: Sequence[float], high: Sequence[float]) -> Array:
     """Return whether points (B, n) are in the box [low, high]: (B,)."""
-    return ((p >= np.asarray(low)) & (p <= np.asarray(high))).all(axis=1)
+    within = (p[:, 0] >= low[0]) & (p[:, 0] <= high[0])
+    for i in range(1, p.shape[1]):
+        within = within & (p[:, i] >= low[i]) & (p[:, i] <= high[i])
+    return within
