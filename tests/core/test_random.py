@@ -1,4 +1,4 @@
-"""Counted random streams: the published generator, the same numbers in NumPy and torch, and spread as they should be."""
+"""Counted random streams: the published generator, NumPy and torch alike, and spread as they should be."""
 
 import numpy as np
 import pytest
