@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from motorium.core.errors import DataError
+from motorium.data.formats import LOGS
 from motorium.data.formats.maniskill import FORMAT
 from tests.data.hdf5_samples import write_act, write_maniskill
 
@@ -98,3 +99,12 @@ def test_actions_of_several_lengths_are_refused(sample):
         file["traj_0/actions/arm"], file["traj_0/actions/hand"] = np.zeros((4, 2)), np.zeros((3, 2))
     with pytest.raises(DataError, match="no single length"):
         FORMAT.open(path)
+
+
+def test_a_description_that_is_a_link_elsewhere_is_not_followed(sample, tmp_path):
+    path, _ = sample
+    described = path.with_suffix(".json")
+    described.rename(tmp_path.parent / "elsewhere.json")
+    described.symlink_to(tmp_path.parent / "elsewhere.json")
+    with pytest.raises(DataError, match="leaves the recording's folder"):
+        LOGS.load("maniskill").open(path)

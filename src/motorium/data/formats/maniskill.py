@@ -17,6 +17,7 @@ from typing import Any
 import h5py
 
 from motorium.core.errors import DataError
+from motorium.data.bounds import inside
 from motorium.data.formats.columns import (
     ArraySegment,
     Source,
@@ -98,7 +99,7 @@ def _trajectories(path: Path) -> list[str]:
 
 def _header(path: Path, problems: list[str]) -> dict[str, Any]:
     """The .json beside; {} and a problem when it is absent."""
-    beside = path.with_suffix(".json")
+    beside = inside(path.parent, path.with_suffix(".json").name, path)
     if not beside.is_file():
         problems.append(f"{beside.name} is absent: seeds, control mode and environment are not known")
         return {}
