@@ -7,7 +7,7 @@ import pytest
 
 from motorium.core.errors import SimError
 from motorium.core.protocols import Env, ObjectCentric
-from tests.conformance.worlds import WORLDS, assert_same, flat, random_actions
+from tests.conformance.worlds import BRIEF, WORLDS, assert_same, flat, random_actions
 
 SEEDS = np.array([11, 12, 13])
 
@@ -140,7 +140,8 @@ def test_a_world_that_ended_is_frozen_until_it_is_reset(make):
 
 
 def test_a_time_out_is_a_truncation_and_no_termination(make):
-    env = make(3)
+    task = getattr(make, "args", ("",))[0]
+    env = make(3, **BRIEF.get(task, {}))
     env.reset(SEEDS)
     # Random actions end some tasks early (a robot falls), the middle of the bounds the fewest.
     still = np.tile(0.5 * (env.info.action_low + env.info.action_high), (3, 1))

@@ -23,6 +23,9 @@ WORLDS: dict[str, Callable[..., Env]] = {
     "cars": Cars,
 }
 
+# Of robots that fall within a second when nobody balances them, to see the end of an episode's time.
+BRIEF = {name: {"episode_s": 0.3} for name in ("g1/velocity", "g1/velocity-rough", "g1/tracking")}
+
 # Tasks that can be demonstrated and amplified; the others are learned by reinforcement.
 OBJECT_CENTRIC = [
     name for name in WORLDS if name.split()[0] in TASKS and hasattr(TASKS.load(name.split()[0]), "segments")

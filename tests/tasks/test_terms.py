@@ -8,7 +8,7 @@ import pytest
 from motorium.core import frames
 from motorium.core.errors import SimError
 from motorium.tasks.make import make_env
-from motorium.tasks.terms import geometry, observation, reward, termination
+from motorium.tasks.terms import geometry, observation, reward, rotation, termination
 
 
 def test_lengths_and_distances_are_euclidean_and_do_not_depend_on_the_batch():
@@ -55,3 +55,29 @@ def test_a_snapshot_of_something_else_is_refused():
         env.restore({"state": np.zeros((2, 3))})
     with pytest.raises(SimError, match="batch size"):
         env.restore(env.snapshot() | {"state": np.zeros((2, 3))})
+
+
+def test_close_is_steep_up_to_the_goal_and_nothing_far_away():
+    found = reward.close(np.array([0.0, 0.01, 0.1, 1.0]), 0.1)
+    np.testing.assert_allclose(found, [1.0, 0.900332, 0.238406, 4.1e-9], atol=1e-6)
+
+
+def test_a_share_is_within_zero_and_one():
+    assert reward.share(np.array([-1.0, 0.0, 0.5, 2.0, 3.0]), 2.0).tolist() == [0.0, 0.0, 0.25, 1.0, 1.0]
+
+
+def test_a_streak_counts_the_steps_since_a_condition_last_failed():
+    count = np.zeros(2)
+    for holds in ([True, True], [True, False], [True, True]):
+        count = termination.streak(count, np.array(holds))
+    assert count.tolist() == [3.0, 1.0]
+    lasted = termination.lasted(count, 0.3 * 10.0, yes=1, no=2)
+    assert lasted.tolist() == [1, 2] and lasted.dtype == np.int8
+
+
+def test_columns_of_a_rotation_are_those_of_its_matrix():
+    q = frames.quat_normalize(np.random.default_rng(3).normal(size=(7, 4)))
+    matrix = frames.matrix_from_quat(q)
+    two = np.concatenate([matrix[:, :, 0], matrix[:, :, 1]], axis=1)
+    np.testing.assert_allclose(rotation.two_columns(q), two, atol=1e-15)
+    np.testing.assert_allclose(rotation.third_column(q), matrix[:, :, 2], atol=1e-15)

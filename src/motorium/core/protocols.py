@@ -94,6 +94,8 @@ class EnvInfo:
         cameras: names that `render` takes.
         mirrors: what becomes of each observation key and of `action` in a mirror, where the world has one; empty: it
             has none.
+        curriculum: factors that are to grow harder with skill, from their low to their high bound, and for each the
+            name of the measure in `Step.info` that says, at the end of an episode: 1, go up; -1, go down; 0, stay.
         conventions: units, frames and orders in words, for metadata.
         versions: versions of the simulator and of the assets, for reports.
     """
@@ -110,6 +112,7 @@ class EnvInfo:
     factors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     cameras: tuple[str, ...] = ()
     mirrors: Mapping[str, Mirror] = field(default_factory=dict)
+    curriculum: Mapping[str, str] = field(default_factory=dict)
     conventions: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -199,6 +202,17 @@ class Renderable(Protocol):
 
     def render(self, camera: str, rows: NDArray[np.int64], height: int, width: int) -> NDArray[np.uint8]:
         """Return pictures of `rows` as they stand: (n, height, width, 3) uint8 RGB."""
+
+
+@runtime_checkable
+class Viewable(Protocol):
+    """An Env that a window of MuJoCo can show."""
+
+    def looks(self) -> Any:
+        """Return a new `mujoco.MjModel` with all that is seen, whose coordinates are those of `pose`."""
+
+    def pose(self, row: int) -> dict[str, NDArray[np.float64]]:
+        """Return `qpos`, `mocap_pos` and `mocap_quat` of one world as it stands."""
 
 
 @runtime_checkable

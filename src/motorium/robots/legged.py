@@ -26,7 +26,8 @@ class Legged:
         height_m: of the base above flat ground, standing at home.
         fallen_m: a base lower than this above the ground has fallen.
         feet: name of each foot: of its site, at the foot's centre.
-        foot_geoms: names of the geoms that touch the ground, one a foot.
+        foot_geoms: names of the geoms that touch the ground: as many for each foot, foot after foot.
+        sole_m: height of a foot's site above its sole, standing.
         mirrored: index of the joint that each joint becomes when left and right change places.
         mirror_signs: 1 or -1 for each joint: whether its angle changes sign then.
         mirrored_feet: index of the foot that each foot becomes.
@@ -48,6 +49,7 @@ class Legged:
     fallen_m: float
     feet: tuple[str, ...]
     foot_geoms: tuple[str, ...]
+    sole_m: float
     mirrored: tuple[int, ...]
     mirror_signs: tuple[float, ...]
     mirrored_feet: tuple[int, ...]
@@ -81,3 +83,25 @@ class Legged:
                         nearest=nearest(name, known),
                         remedy=f"name the {kind} as the model does",
                     )
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Check that what there is one of a joint or a foot is there for each."""
+        joints, feet = len(self.joints), len(self.feet)
+        parts = {
+            "joint": (joints, (self.actuators, self.home_rad, self.scale_rad, self.mirrored, self.mirror_signs)),
+            "foot": (feet, (self.mirrored_feet, self.phases)),
+        }
+        for what, (count, sizes) in parts.items():
+            if any(len(part) != count for part in sizes):
+                raise SimError(
+                    f"robot '{self.name}' does not say everything of each {what}",
+                    got=[len(part) for part in sizes],
+                    expected=f"{count} of each",
+                )
+        if len(self.foot_geoms) % feet:
+            raise SimError(
+                f"the feet of robot '{self.name}' have different numbers of geoms",
+                got=f"{len(self.foot_geoms)} geoms, {feet} feet",
+                expected="as many for each foot, foot after foot",
+            )

@@ -6,13 +6,8 @@ compiled. Transparency is not drawn: a geom with alpha above zero is opaque.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import sys
-import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,10 +18,10 @@ from numpy.typing import NDArray
 
 from motorium.core.errors import SimError
 from motorium.sim.cameras import Quality, Shot
+from motorium.sim.warp_load import load_warp
 
 log = logging.getLogger(__name__)
 
-NO_GPU = b"Could not find or load the NVIDIA CUDA driver"  # no news to who asked for the CPU
 GPU_SLOTS = 64
 CONTEXTS_KEPT = 8
 POSES = ("geom_xpos", "geom_xmat", "cam_xpos", "cam_xmat", "light_xpos", "light_xdir", "flexvert_xpos")
@@ -123,39 +118,12 @@ class WarpRenderer:
 
 def _load() -> tuple[ModuleType, ModuleType]:
     try:
-        import warp
-
-        untouched = warp.config.log_level == warp.LOG_INFO
-        if untouched:  # it would tell of its start and of every kernel it compiles
-            warp.config.log_level = warp.LOG_ERROR
-        with _without_line(NO_GPU):
-            import mujoco_warp
-
-            warp.init()
+        warp, mujoco_warp = load_warp()
     except ImportError as error:
         raise _missing(error) from error
-    if untouched:
-        warp.config.log_level = warp.LOG_WARNING
     if not any(Path(warp.config.kernel_cache_dir).glob("wp_*")):
         log.info("compiling the ray tracer for this machine (once, 5 to 15 s for each kind of scene)")
     return warp, mujoco_warp
-
-
-@contextlib.contextmanager
-def _without_line(marker: bytes) -> Iterator[None]:
-    """Keep lines that hold `marker` off the process's standard error, where native code writes past Python."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as caught:
-        kept = os.dup(2)
-        os.dup2(caught.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            caught.seek(0)
-            os.write(2, b"".join(line for line in caught if marker not in line))
 
 
 def _missing(error: ImportError) -> SimError:

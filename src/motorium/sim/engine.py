@@ -52,6 +52,7 @@ class Engine:
         self.qpos, self.qvel = self._batch.bind("qpos"), self._batch.bind("qvel")
         self.ctrl = self._batch.bind("ctrl")
         self.mocap_pos, self.mocap_quat = self._batch.bind("mocap_pos"), self._batch.bind("mocap_quat")
+        self.history = self._batch.bind("history") if model.nhistory else np.zeros((num_envs, 0))
         self.fields: dict[str, Array] = {name: self._batch.expand(name) for name in fields}
         # The batch's own copy is read-only, and undefined in rows that a call leaves out.
         self._measured = self._batch.bind("sensordata") if model.nsensordata else None
@@ -107,6 +108,36 @@ class Engine:
         path[:, -1] = ctrl[chosen]
         self._run(self._batch.rollout, rows, nstep=substeps, control=path, record=())
         self._measure(rows)
+
+    def rays(
+        self,
+        points: Array,
+        directions: Array,
+        rows: NDArray[np.bool_] | None = None,
+        exclude_body: int = -1,
+        groups: Sequence[int] | None = None,
+    ) -> tuple[Array, NDArray[np.int32]]:
+        """Return how far rays go before they meet a geom of the worlds as they stand, and which.
+
+        Args:
+            points: (B, n, 3) where rays start, metres, world frame.
+            directions: (B, n, 3) unit length, world frame.
+            rows: (B,) bool; None is all.
+            exclude_body: id of a body whose own geoms rays pass; -1 is none.
+            groups: geom groups that stop rays; None is all.
+
+        Returns:
+            Distances (B, n) in metres and ids of geoms (B, n); -1 where nothing is met, and outside `rows`.
+        """
+        chosen = slice(None) if rows is None else rows
+        points, directions = (np.asarray(a, np.float64)[chosen] for a in (points, directions))
+        shape = (self.num_envs, points.shape[1])
+        distance, geom = np.full(shape, -1.0), np.full(shape, -1, np.int32)
+        if len(points):
+            seen = None if groups is None else np.isin(np.arange(mujoco.mjNGROUP), groups)
+            found = self._batch.ray(points, directions, seen, bodyexclude=exclude_body, ids=rows)
+            distance[chosen], geom[chosen] = found[0], found[1]
+        return distance, geom
 
     def unstable(self) -> NDArray[np.bool_]:
         """Return which worlds MuJoCo gave up as unstable, and put to their defaults, since their reset: (B,) bool."""

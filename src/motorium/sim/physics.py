@@ -6,7 +6,7 @@ MuJoCo Warp), in the engine's precision (float64, float32). `rows` is (B,) bool 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import mujoco
@@ -24,6 +24,7 @@ class Physics(Protocol):
         xp: array namespace of every array here (array API standard, by `array_api_compat`).
         qpos, qvel, ctrl: (B, n) live state; a write is the world's state at its next step.
         mocap_pos, mocap_quat: (B, nmocap, 3 or 4) live.
+        history: (B, nhistory) live delay lines of actuators and sensors (`sim.delay`).
         sensordata: (B, nsensordata) what the model's sensors measured. After a step that is, as with `mj_step`, what
             they measured at the start of its last physics substep; after `forward`, at the state as it stands. Not
             part of a snapshot: who restores a state writes back the measurements that belong to it.
@@ -39,6 +40,7 @@ class Physics(Protocol):
     ctrl: Array
     mocap_pos: Array
     mocap_quat: Array
+    history: Array
     sensordata: Array
     fields: Mapping[str, Array]
 
@@ -53,6 +55,20 @@ class Physics(Protocol):
 
     def constants(self, rows: Array | None = None) -> None:
         """Recompute what MuJoCo derives from masses, inertias and reference poses, after a write to `fields`."""
+
+    def rays(
+        self,
+        points: Array,
+        directions: Array,
+        rows: Array | None = None,
+        exclude_body: int = -1,
+        groups: Sequence[int] | None = None,
+    ) -> tuple[Array, Array]:
+        """Return distances (B, n) in metres and ids of the geoms (B, n) that rays meet; -1 where nothing is met.
+
+        `points`, `directions` (unit length): (B, n, 3), world frame; rays pass the geoms of the body `exclude_body`
+        and those that are in none of `groups` (None: all).
+        """
 
     def unstable(self) -> Array:
         """Return which worlds MuJoCo gave up as unstable since their reset: (B,) bool."""

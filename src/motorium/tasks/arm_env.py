@@ -231,6 +231,16 @@ class ArmEnv:
             mocap_quat=engine.mocap_quat[rows],
         )
 
+    # Viewable.
+
+    def looks(self) -> mujoco.MjModel:
+        """Return the model with all that is seen."""
+        return self._looks.compile()
+
+    def pose(self, row: int) -> dict[str, Array]:
+        """Return positions and mocap poses of one world as it stands."""
+        return {name: getattr(self._engine, name)[row].copy() for name in ("qpos", "mocap_pos", "mocap_quat")}
+
     # ObjectCentric, but for `poses` and `signals`.
 
     def action_from_target(self, X_WT: NDArray, gripper: NDArray) -> NDArray[np.float32]:

@@ -11,12 +11,15 @@ Rewards (a second; the most in an episode is 10):
         (Gaussian, 0.1 at 2 m); how small the command (parabola, 0.8 to 1); how slow the pole (Gaussian, 0.1 at
         5 rad/s, 0.5 to 1).
 
-Outcomes: `timeout` (truncation) after 10 s; never a success or a failure of its own: the return says how good it was.
+Outcomes (truncation after 10 s): `success` where the pole stood, within 15 degrees of upright, and the cart was within
+0.5 m of the middle, at every step of the last 5 s; else `timeout`. Nothing ends an episode before.
+Metrics: standing_s: for how long the pole has been standing so, without a break.
 Start (`EnvInfo.factors`), uniform: cart_x_m, pole_rad (from hanging), cart_m_s, pole_rad_s.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import mujoco
@@ -24,13 +27,17 @@ import numpy as np
 from pydantic import Field
 
 from motorium.core.features import vector
+from motorium.core.protocols import SUCCESS
 from motorium.robots.cartpole import model as cartpole
 from motorium.tasks.mdp.state import State
-from motorium.tasks.mdp.task import STATE, About, Start, Task, TaskSpec
+from motorium.tasks.mdp.task import STATE, TIMEOUT, About, Start, Task, TaskSpec
 from motorium.tasks.ranges import Range
 from motorium.tasks.terms.reward import parabola, tolerance
+from motorium.tasks.terms.termination import lasted, streak
 
 Array = Any
+
+STANDING_RAD, STANDING_M, STANDING_S = math.radians(15.0), 0.5, 5.0
 
 
 class CartpoleSpec(TaskSpec):
@@ -75,9 +82,18 @@ class SwingUp(Task):
         qpos = xp.stack([f["cart_x_m"], f["pole_rad"] + np.pi], axis=1)
         return Start(qpos=qpos, qvel=xp.stack([f["cart_m_s"], f["pole_rad_s"]], axis=1))
 
+    def begin(self, state: State) -> dict[str, Array]:
+        """Return that the pole has not stood yet."""
+        return {"standing": state.xp.zeros_like(state.qpos[:, 0])}
+
     def control(self, state: State) -> Array:
         """Return the motor's command."""
         return state.action
+
+    def advance(self, state: State) -> dict[str, Array]:
+        """Return for how many steps the pole has been standing."""
+        upright = state.xp.cos(state.qpos[:, 1]) >= math.cos(STANDING_RAD)
+        return {"standing": streak(state.memory["standing"], upright & (abs(state.qpos[:, 0]) <= STANDING_M))}
 
     def rewards(self, state: State) -> dict[str, Array]:
         """Return the product that the module's text describes."""
@@ -90,6 +106,14 @@ class SwingUp(Task):
     def outcome(self, state: State) -> Array:
         """Return that it runs on."""
         return state.xp.zeros_like(state.steps, dtype=state.xp.int8)
+
+    def verdict(self, state: State) -> Array:
+        """Return success where the pole stood to the end."""
+        return lasted(state.memory["standing"], STANDING_S * self.spec.control_hz, SUCCESS, TIMEOUT)
+
+    def metrics(self, state: State) -> dict[str, Array]:
+        """Return for how long the pole has been standing."""
+        return {"standing_s": state.memory["standing"] * (1.0 / self.spec.control_hz)}
 
     def observe(self, state: State) -> dict[str, Array]:
         """Return positions, with the angle as a point on the circle, and velocities."""

@@ -19,10 +19,14 @@ def make() -> mujoco.MjSpec:
     """Return the model: `slider` (m, limited by the rail), `hinge` (rad, 0 is upright), `slide` ([-1, 1], 10 N)."""
     import mujoco
 
+    from motorium.sim.ground import add_sky
+
     spec = mujoco.MjSpec()
     spec.modelname = "cartpole"
     spec.option.timestep, spec.option.integrator = 0.01, mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
+    add_sky(spec)
+    spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [0.35] * 3, [0.4] * 3
     world = spec.worldbody
     world.add_light(pos=[0.0, -2.0, 4.0], dir=[0.0, 0.4, -1.0])
     world.add_camera(name=CAMERA, pos=[0.0, -4.0, 1.0], xyaxes=[1.0, 0.0, 0.0, 0.0, 0.0, 1.0])

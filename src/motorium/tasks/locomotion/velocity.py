@@ -11,20 +11,20 @@ velocities (rad/s), the command (m/s, m/s, rad/s), the last action, sine and cos
 noise: 0.1 m/s, 0.2 rad/s, 0.05, 0.01 rad, 1.5 rad/s, times `noise`.
 `observation.privileged`, for a critic, without noise: linear velocity (m/s, base frame), heights of the feet (m),
 forces on the feet (100 N), and what is randomised.
-Action: joint positions from home, a command of 1 is the robot's `scale_rad`; position servos follow.
+Action: joint positions from home, a command of 1 is the robot's `scale_rad` times `reach`; position servos follow.
 
 Rewards, in reward a second at a term of one (v, w: of the base in its frame; e: error against the command):
     track_linear    2      exp(-|e_xy|^2 / (0.5 m/s)^2)
     track_angular   1      exp(-e_yaw^2 / (0.5 rad/s)^2)
-    gait            1      mean over the feet of exp(-(height - target)^2 / (0.03 m)^2); target: half a sine in the
-                           foot's swing, the ground else, and for a robot that is to stand still
-    slip           -0.2    sum of squared horizontal speeds of the feet that are to be on the ground, (m/s)^2
+    gait            2      mean over the feet of exp(-(height - target)^2 / (0.04 m)^2 - slip); target: half a sine in
+                           the foot's swing, the ground else, and for a robot that is to stand still; slip: squared
+                           horizontal speed of a foot that is to be on the ground, over (0.5 m/s)^2
     upright        -3      squared horizontal part of the direction of gravity
-    vertical       -1      v_z^2, (m/s)^2
-    roll_pitch     -0.05   w_x^2 + w_y^2, (rad/s)^2
+    vertical       -0.5    v_z^2, (m/s)^2
+    roll_pitch     -0.02   w_x^2 + w_y^2, (rad/s)^2
     pose           -0.3    sum of squared joint positions from home, rad^2
-    rate           -0.02   sum of squared changes of the action
-    torque         -2e-4   sum of squared torques, (N m)^2
+    rate           -0.01   sum of squared changes of the action
+    torque         -1e-4   sum of squared torques, (N m)^2
 The sum of a step is not below zero, so that falling is never a relief.
 
 Outcomes: `fell` (termination): the base lower than the robot's `fallen_m` above the ground, or tilted by more than 60
@@ -33,7 +33,8 @@ most 0.25 m/s and that of the yaw rate at most 0.25 rad/s.
 Metrics: velocity_error_m_s, yaw_error_rad_s: means over the episode so far.
 Randomised (`EnvInfo.factors`), uniform: the command (again every `resample_s`), `standing` (below `standing_share`, the
 first command is zero), the clock's start, the feet's friction, the mass added to the base, the motors' strength
-(gains and limits), and the speed of a push every `push_every_s`, in a random direction.
+(gains and limits), the speed of a push every `push_every_s`, in a random direction, and the time that a command takes
+to reach the motors.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ import numpy as np
 from pydantic import Field
 
 from motorium.core.protocols import SUCCESS
-from motorium.robots import ROBOTS
 from motorium.sim.ground import add_ground
-from motorium.tasks.locomotion.body import Body, add_sensors
-from motorium.tasks.locomotion.features import COMMANDS, describe
+from motorium.tasks.locomotion.body import Body
+from motorium.tasks.locomotion.features import CLOCK, COMMANDS, More, describe
+from motorium.tasks.locomotion.setting import FIELDS, pushed, randomised, set_out
 from motorium.tasks.mdp.state import State
 from motorium.tasks.mdp.task import OUTCOMES, PRIVILEGED, STATE, TIMEOUT, About, Start, Task, TaskSpec
 from motorium.tasks.ranges import Range
@@ -59,7 +60,7 @@ from motorium.tasks.terms.reward import bell
 Array = Any
 
 FELL = len(OUTCOMES)
-SCALE_M_S, SCALE_RAD_S, SCALE_FOOT_M = 0.5, 0.5, 0.03
+SCALE_M_S, SCALE_RAD_S, SCALE_FOOT_M, SCALE_SLIP_M_S = 0.5, 0.5, 0.04, 0.5
 LEAST_UPRIGHT, GOOD_M_S, GOOD_RAD_S = 0.5, 0.25, 0.25
 NOISE = {"velocity": 0.1, "gyro": 0.2, "gravity": 0.05, "position": 0.01, "speed": 1.5}
 FORCE_SCALE_N = 100.0
@@ -71,6 +72,7 @@ class VelocitySpec(TaskSpec):
 
     robot: str = Field("go1", description="legged robot of the catalog, or module:attribute of a function making one")
     model: Literal["training", "full"] = Field("training", description="contacts of the robot: feet and base, or all")
+    reach: float = Field(1.0, gt=0, description="factor on what a command of 1 adds to a joint's position")
     base_velocity: bool = Field(True, description="whether the policy sees the base's linear velocity")
     noise: float = Field(1.0, ge=0, description="size of the observation noise; 0 is none")
     resample_s: float = Field(0.0, ge=0, description="a new command every so many seconds; 0 is never")
@@ -83,7 +85,9 @@ class VelocitySpec(TaskSpec):
     added_mass_kg: Range = Field((-0.5, 1.5), description="on the base")
     strength: Range = Field((0.9, 1.1), description="factor on the motors' gains and limits")
     push_m_s: Range = Field((0.0, 0.3), description="speed that a push gives the base")
+    latency_s: Range = Field((0.0, 0.02), description="from a command to the motors, in seconds; at most the upper end")
     start_rad: float = Field(0.1, ge=0, description="joints start within this of home")
+    action_limit: float = Field(1.0, gt=0, description="largest command of a joint; beyond it commands are clipped")
 
 
 class Velocity(Task):
@@ -93,44 +97,47 @@ class Velocity(Task):
     weights = {
         "track_linear": 2.0,
         "track_angular": 1.0,
-        "gait": 1.0,
-        "slip": -0.2,
+        "gait": 2.0,
         "upright": -3.0,
-        "vertical": -1.0,
-        "roll_pitch": -0.05,
+        "vertical": -0.5,
+        "roll_pitch": -0.02,
         "pose": -0.3,
-        "rate": -0.02,
-        "torque": -2e-4,
+        "rate": -0.01,
+        "torque": -1e-4,
     }
     floor = 0.0
-    fields = ("geom_friction", "body_mass", "actuator_gainprm", "actuator_biasprm", "actuator_forcerange")
+    fields = FIELDS
 
     def scene(self) -> mujoco.MjSpec:
         """Return the robot on flat ground."""
-        self.robot = ROBOTS.load(self.spec.robot)(self.spec.model)
-        scene = self.robot.spec
-        scene.option.timestep = self.spec.timestep_s
-        scene.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        if self.spec.model == "training":
-            scene.option.iterations, scene.option.ls_iterations = 10, 10
+        self.robot = set_out(self.spec)
+        self.lay_ground(self.robot.spec)
+        return self.robot.spec
+
+    def lay_ground(self, scene: mujoco.MjSpec) -> None:
+        """Put what the robot walks on into `scene`."""
         add_ground(scene, self.robot.base)
-        add_sensors(self.robot)
-        return scene
+
+    def height(self, state: State) -> Array:
+        """Return the base's height above the ground: (B,) m."""
+        return state.qpos[:, 2]
+
+    def foot_heights(self, state: State) -> Array:
+        """Return the heights of the feet above the ground: (B, feet) m."""
+        return self.body.foot_heights(state)
 
     def prepare(self, model: mujoco.MjModel) -> About:
         """Look up the robot in the model; return what the task is."""
         self.body = Body(self.robot, model)
-        return describe(self.robot, self.spec, "walk as commanded", failures=("fell",))
+        return describe(self.robot, self.spec, failures=("fell",), more=self.more())
+
+    def more(self) -> More:
+        """Return what a subclass adds to observations and factors."""
+        return More()
 
     def randomise(self, state: State) -> dict[str, Array]:
-        """Return friction of the feet, mass of the base, gains and limits of the motors."""
-        factors, body = state.factors, self.body
-        made = {name: state.each(getattr(body.model, name)) for name in self.fields}
-        made["geom_friction"][:, body.grounds, 0] = factors["friction"][:, None]
-        made["body_mass"][:, body.base] += factors["added_mass_kg"]
-        for name in ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange"):
-            made[name] *= factors["strength"][:, None, None]
-        return made
+        """Return friction of the feet, mass of the base, gains and limits and delay of the motors."""
+        return randomised(state, self.body)
 
     def start(self, state: State) -> Start:
         """Return the robot standing, its joints near home."""
@@ -147,20 +154,11 @@ class Velocity(Task):
 
     def disturb(self, state: State) -> Array | None:
         """Return the velocities after a push, every `push_every_s`."""
-        xp, every = state.xp, round(self.spec.push_every_s * self.spec.control_hz)
-        now = state.steps % every == every - 1
-        if not now.any():
-            return None
-        angle = state.draw("push", 1, -np.pi, np.pi)[:, 0]
-        speed = state.factors["push_m_s"] * now
-        pushed = xp.asarray(state.qvel, copy=True)
-        pushed[:, 0] += speed * xp.cos(angle)
-        pushed[:, 1] += speed * xp.sin(angle)
-        return pushed
+        return pushed(state, self.spec)
 
     def control(self, state: State) -> Array:
         """Return the servos' targets."""
-        return self.body.targets(state)
+        return self.body.targets(state, self.spec.reach)
 
     def advance(self, state: State) -> dict[str, Array]:
         """Return the command, drawn again when it is time, and the sums of the errors."""
@@ -180,12 +178,12 @@ class Velocity(Task):
         body, xp = self.body, state.xp
         error, yaw_error = self._errors(state)
         target = self._swing(state)
-        off = (body.foot_heights(state) - target) * (1.0 / SCALE_FOOT_M)
+        off = (self.foot_heights(state) - target) * (1.0 / SCALE_FOOT_M)
+        slip = (target <= ON_GROUND_M) * body.foot_speeds_squared(state) * (1.0 / SCALE_SLIP_M_S**2)
         return {
             "track_linear": bell(squared(error), SCALE_M_S),
             "track_angular": bell(yaw_error * yaw_error, SCALE_RAD_S),
-            "gait": total(xp.exp(-off * off)) * (1.0 / len(self.robot.feet)),
-            "slip": total((target <= ON_GROUND_M) * body.foot_speeds_squared(state)),
+            "gait": total(xp.exp(-off * off - slip)) * (1.0 / len(self.robot.feet)),
             "upright": squared(body.gravity(state)[:, :2]),
             "vertical": body.velocity(state)[:, 2] ** 2,
             "roll_pitch": squared(body.angular_velocity(state)[:, :2]),
@@ -196,7 +194,7 @@ class Velocity(Task):
 
     def outcome(self, state: State) -> Array:
         """Return which robots fell."""
-        fell = (state.qpos[:, 2] < self.robot.fallen_m) | (self.body.gravity(state)[:, 2] > -LEAST_UPRIGHT)
+        fell = (self.height(state) < self.robot.fallen_m) | (self.body.gravity(state)[:, 2] > -LEAST_UPRIGHT)
         return state.xp.astype(fell, state.xp.int8) * FELL
 
     def verdict(self, state: State) -> Array:
@@ -232,11 +230,11 @@ class Velocity(Task):
         ]
         angle = 2.0 * np.pi * self._clock(state)
         clock = xp.stack([xp.sin(angle), xp.cos(angle)], axis=1)
-        known = xp.stack(list(state.factors.values()), axis=1)
+        known = xp.stack([value for name, value in state.factors.items() if name != CLOCK], axis=1)
         forces = body.foot_forces(state) * (1.0 / FORCE_SCALE_N)
         return {
             STATE: xp.concat([*seen, state.memory["command"], state.action, clock], axis=1),
-            PRIVILEGED: xp.concat([velocity, body.foot_heights(state), forces, known], axis=1),
+            PRIVILEGED: xp.concat([velocity, self.foot_heights(state), forces, known], axis=1),
         }
 
     def _errors(self, state: State) -> tuple[Array, Array]:

@@ -15,11 +15,13 @@ import numpy as np
 from motorium.core.errors import SimError, nearest
 from motorium.core.protocols import EnvInfo, Observation, Snapshot, Step
 from motorium.core.random import counted_uniform, counter_key
+from motorium.sim.delay import filled
 from motorium.sim.physics import Physics
 from motorium.sim.scene import without_looks
 from motorium.tasks.episodes import Episodes
+from motorium.tasks.mdp.history import FRAMES, in_a_row, moved_on, repeated, with_history
 from motorium.tasks.mdp.state import State
-from motorium.tasks.mdp.task import OUTCOMES, TIMEOUT, UNSTABLE, About, Task
+from motorium.tasks.mdp.task import OUTCOMES, STATE, TIMEOUT, UNSTABLE, About, Task
 
 Array = Any
 MakePhysics = Callable[[mujoco.MjModel, tuple[str, ...]], Physics]
@@ -40,14 +42,17 @@ class MdpEnv:
     def __init__(self, name: str, task: Task, make: MakePhysics) -> None:
         self._task, self._cameras, self._looks = task, None, task.scene()
         model = without_looks(self._looks).compile()
-        self._about = task.prepare(model)
+        self._about, self._frames = task.prepare(model), task.spec.history
+        seen = self._about.observation[STATE].size if STATE in self._about.observation else 0
+        if self._frames > 1:
+            self._about = with_history(self._about, self._frames)
         self._physics = make(model, task.fields)
         self.num_envs, self.xp = self._physics.num_envs, self._physics.xp
         self._substeps = _substeps(task.spec.control_hz, model.opt.timestep)
         self._dt_s = 1.0 / task.spec.control_hz
         self._weights = _weights(task, name)
-        self.info = _describe(name, self._about, task, model)
-        self._episodes = Episodes(self.num_envs, self.info.max_steps, TIMEOUT, self.xp, self._device)
+        self.info = _describe(name, self._about, task, self._physics)
+        self._episodes = Episodes(self.num_envs, self.info.max_steps, TIMEOUT, self.xp, self.device)
         self._low, self._high = (self._like(bound) for bound in (self.info.action_low, self.info.action_high))
         names = tuple(self.info.factors)
         bounds = np.array(list(self.info.factors.values()), np.float64).reshape(-1, 2)
@@ -57,6 +62,13 @@ class MdpEnv:
         self._seeds = self.xp.zeros_like(self._episodes.steps)
         self._memory: dict[str, Array] = {}
         self._memory = {key: self.xp.zeros_like(value) for key, value in task.begin(self._state()).items()}
+        if self._frames > 1:
+            self._memory[FRAMES] = self._zeros(self._frames, seen)
+
+    @property
+    def device(self) -> Any:
+        """Where the arrays are: `cpu`, a torch device."""
+        return self._physics.qpos.device
 
     # Env.
 
@@ -94,6 +106,8 @@ class MdpEnv:
             self._physics.step(everything, self._substeps, control)
             self._episodes.tick(rows)
             self._remember(self._task.advance(self._state()), rows)
+            if self._frames > 1:
+                self._remember({FRAMES: moved_on(self._memory[FRAMES], self._task.observe(self._state())[STATE])}, rows)
         return self._judged(rows)
 
     def factors(self) -> dict[str, Array]:
@@ -139,8 +153,18 @@ class MdpEnv:
 
         if self._cameras is None:
             self._cameras = Cameras(self._looks.compile())
-        shown = [np.asarray(getattr(self._physics, name)[rows]) for name in ("qpos", "mocap_pos", "mocap_quat")]
+        shown = [_numpy(getattr(self._physics, name)[rows]) for name in ("qpos", "mocap_pos", "mocap_quat")]
         return self._cameras.render(shown[0], camera, height, width, mocap_pos=shown[1], mocap_quat=shown[2])
+
+    # Viewable.
+
+    def looks(self) -> mujoco.MjModel:
+        """Return the model with all that is seen."""
+        return self._looks.compile()
+
+    def pose(self, row: int) -> dict[str, np.ndarray]:
+        """Return positions and mocap poses of one world as it stands."""
+        return {name: _numpy(getattr(self._physics, name)[row]) for name in ("qpos", "mocap_pos", "mocap_quat")}
 
     # Parts.
 
@@ -153,8 +177,14 @@ class MdpEnv:
         for name in ("qpos", "qvel", "ctrl", "mocap_pos"):
             if getattr(start, name) is not None:
                 self._write(getattr(physics, name), getattr(start, name), rows)
+        if physics.model.nhistory:
+            self._write(physics.history, filled(physics.model, physics.history, physics.ctrl), rows)
+        if self._task.settle_s:
+            physics.step(rows, round(self._task.settle_s / physics.model.opt.timestep))
         physics.forward(rows)
         self._remember(self._task.begin(self._state()), rows)
+        if self._frames > 1:
+            self._remember({FRAMES: repeated(self._task.observe(self._state())[STATE], self._frames)}, rows)
 
     def _randomise(self, rows: Array) -> None:
         values = self._task.randomise(self._state())
@@ -166,7 +196,7 @@ class MdpEnv:
     def _judged(self, rows: Array) -> Step:
         xp, state = self.xp, self._state()
         unstable = self._physics.unstable() & rows
-        outcome = xp.where(unstable, xp.asarray(UNSTABLE, dtype=xp.int8), self._task.outcome(state))
+        outcome = xp.where(unstable, xp.asarray(UNSTABLE, dtype=xp.int8, device=self.device), self._task.outcome(state))
         self._episodes.advance(rows, outcome, self._task.verdict(state))
         terms, total = {}, self._zeros()
         for name, term in self._task.rewards(state).items():
@@ -185,8 +215,10 @@ class MdpEnv:
         )
 
     def _observe(self) -> Observation:
-        xp = self.xp
-        return {key: xp.astype(value, xp.float32) for key, value in self._task.observe(self._state()).items()}
+        xp, seen = self.xp, self._task.observe(self._state())
+        if self._frames > 1:
+            seen[STATE] = in_a_row(self._memory[FRAMES])
+        return {key: xp.astype(value, xp.float32) for key, value in seen.items()}
 
     def _state(self) -> State:
         return State(
@@ -218,8 +250,9 @@ class MdpEnv:
                     nearest=nearest(name, names),
                 )
             column = drawn[:, names.index(name)]
+            values = self._like(values)
             column[...] = self.xp.where(self.xp.isnan(values), column, values)
-        if not self.xp.isfinite(drawn[rows]).all():
+        if not (self.xp.all(self.xp.isfinite(drawn), axis=1) | ~rows).all():
             raise SimError("a start condition is not finite", where="reset(factors)", expected="finite, or NaN to keep")
         return drawn
 
@@ -250,23 +283,26 @@ class MdpEnv:
 
     def _rows(self, mask: Array | None) -> Array:
         running = self._episodes.terminated
-        return self.xp.ones_like(running) if mask is None else self.xp.asarray(mask, dtype=self.xp.bool)
+        if mask is None:
+            return self.xp.ones_like(running)
+        return self.xp.asarray(mask, dtype=self.xp.bool, device=self.device)
 
     def _integers(self, values: Array) -> Array:
-        return self.xp.asarray(values, dtype=self.xp.int64, device=self._device)
+        return self.xp.asarray(values, dtype=self.xp.int64, device=self.device)
 
     def _like(self, values: Array) -> Array:
-        return self.xp.asarray(values, dtype=self._physics.qpos.dtype, device=self._device)
+        return self.xp.asarray(values, dtype=self._physics.qpos.dtype, device=self.device)
 
     def _zeros(self, *shape: int) -> Array:
-        return self.xp.zeros((self.num_envs, *shape), dtype=self._physics.qpos.dtype, device=self._device)
-
-    @property
-    def _device(self) -> Any:
-        return self._physics.qpos.device
+        return self.xp.zeros((self.num_envs, *shape), dtype=self._physics.qpos.dtype, device=self.device)
 
     def _copy(self, array: Array) -> Array:
         return self.xp.asarray(array, copy=True)
+
+
+def _numpy(array: Array) -> np.ndarray:
+    """Return a copy as a NumPy array, whatever the engine."""
+    return np.array(array.cpu() if hasattr(array, "cpu") else array)
 
 
 def _chosen(xp: Any, rows: Array, value: Array, otherwise: Array) -> Array:
@@ -303,7 +339,8 @@ def _weights(task: Task, name: str) -> dict[str, float]:
     return {**task.weights, **task.spec.weights}
 
 
-def _describe(name: str, about: About, task: Task, model: mujoco.MjModel) -> EnvInfo:
+def _describe(name: str, about: About, task: Task, physics: Physics) -> EnvInfo:
+    model = physics.model
     size = about.action.size
     low = -np.ones(size) if about.action_low is None else about.action_low
     high = np.ones(size) if about.action_high is None else about.action_high
@@ -320,6 +357,7 @@ def _describe(name: str, about: About, task: Task, model: mujoco.MjModel) -> Env
         factors=about.factors,
         cameras=tuple(model.camera(i).name for i in range(model.ncam)),
         mirrors=about.mirrors,
+        curriculum=about.curriculum,
         conventions=about.conventions,
-        versions={"mujoco": mujoco.__version__, **about.versions},
+        versions={"mujoco": mujoco.__version__, **getattr(physics, "versions", {}), **about.versions},
     )

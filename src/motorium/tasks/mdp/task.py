@@ -35,6 +35,7 @@ class TaskSpec(Spec):
     timestep_s: float = Field(0.004, gt=0, le=0.05, description="physics step, in seconds")
     episode_s: float = Field(20.0, gt=0, description="simulated time until an episode is truncated, in seconds")
     weights: dict[str, float] = Field({}, description="weights of reward terms, in place of the task's own")
+    history: int = Field(1, ge=1, le=64, description="observations in a row that the policy sees, the latest included")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class About:
     action_low: np.ndarray | None = None
     action_high: np.ndarray | None = None
     mirrors: Mapping[str, Mirror] = field(default_factory=dict)
+    curriculum: Mapping[str, str] = field(default_factory=dict)
     conventions: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -74,6 +76,7 @@ class Task:
         floor: the sum of a step's rewards is not below it; None: it may be.
         fields: model fields that `randomise` sets for each world.
         interpolate: whether controls run to their new value in equal parts over a control period.
+        settle_s: time that passes, with the start's controls, before an episode begins.
     """
 
     Spec: ClassVar[type[TaskSpec]] = TaskSpec
@@ -81,6 +84,7 @@ class Task:
     floor: float | None = None
     fields: tuple[str, ...] = ()
     interpolate = False
+    settle_s: float = 0.0
 
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec

@@ -27,7 +27,7 @@ def matrix_pose(p_WB: Array, R_WB: Array) -> Array:
 
 def polynomial(x: Array, coefficients: Sequence[float]) -> Array:
     """Return c0 + c1 x + c2 x^2 + ... of `x` (B,): (B,)."""
-    total = np.full_like(x, coefficients[-1])
+    total = 0.0 * x + coefficients[-1]
     for coefficient in reversed(coefficients[:-1]):
         total = total * x + coefficient
     return total

@@ -54,6 +54,22 @@ def heading(yaw_rad: Array) -> Array:
     return xp.stack([xp.cos(0.5 * yaw_rad), zero, zero, xp.sin(0.5 * yaw_rad)], axis=1)
 
 
+def two_columns(q_WB: Array) -> Array:
+    """Return the first two columns of the rotation matrices, column after column: (B, 6)."""
+    xp = array_namespace(q_WB)
+    w, x, y, z = (q_WB[:, i] for i in range(4))
+    first = [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y)]
+    second = [2.0 * (x * y - w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z + w * x)]
+    return xp.stack([*first, *second], axis=1)
+
+
+def third_column(q_WB: Array) -> Array:
+    """Return the body's z axis in the world: (B, 3), unit length."""
+    xp = array_namespace(q_WB)
+    w, x, y, z = (q_WB[:, i] for i in range(4))
+    return xp.stack([2.0 * (x * z + w * y), 2.0 * (y * z - w * x), 1.0 - 2.0 * (x * x + y * y)], axis=1)
+
+
 def _conjugate(q: Array) -> Array:
     xp = array_namespace(q)
     return xp.concat([q[:, :1], -q[:, 1:]], axis=1)

@@ -1,0 +1,1 @@
+"""Tasks of arms at a table, learned by reinforcement."""
