@@ -4,9 +4,12 @@ Three arms run in turn in one process, on identical trajectories (their last sta
 `bare`, one `Batch.rollout(record=())` call for all steps from prepared states; `engine`, a reset and a
 `step` a control period; `task`, `env.reset` and `env.step` with inverse kinematics, observations, rewards and
 conditions. With `--envpool-python`, EnvPool runs HalfCheetah beside the engine on EnvPool's own model, in turn, in a
-process of its own.
+process of its own. With `--warp-rounds`, MuJoCo Warp runs a walking robot: on the CPU beside the engine, in turn, from
+the same starts with the same controls, and on a GPU, where there is one, at 4096 worlds, the engine alone and the
+whole task; random actions, worlds that end reset by mask.
 
     python benchmarks/engine.py [--task ur5e/pick-place] [--envpool-python PATH] [--rounds 15]
+                                [--warp-task go1/velocity] [--warp-rounds 3]
 
 `--envpool-python` is an interpreter that has `envpool` installed; without it that part is left out, and said so.
 """
@@ -24,6 +27,7 @@ from typing import Any
 import numpy as np
 
 BATCHES, THREADS, CONTROL_STEPS_A_ROUND = (64, 256), (1, 2), 2048
+WARP_BATCH, WARP_STEPS, GPU_BATCH, GPU_STEPS = 256, 20, 4096, 200
 CHEETAH_BATCH, CHEETAH_SUBSTEPS, CHEETAH_STEPS = 256, 5, 40
 
 
@@ -202,18 +206,105 @@ def against_envpool(python: str | None, rounds: int) -> dict[str, Any]:
     }
 
 
+def against_warp(task: str, rounds: int) -> dict[str, Any]:
+    """Return physics steps per CPU-second of MuJoCo Warp on the CPU and of the engine, one thread each, in turn."""
+    if rounds < 1:
+        return {"absent": "no --warp-rounds given"}
+    import torch
+
+    from motorium.sim.engine_warp import WarpEngine
+    from motorium.tasks.make import make_env
+
+    env = make_env(task, WARP_BATCH, threads=1)
+    env.reset(np.arange(WARP_BATCH))
+    engine, substeps = env._physics, env._substeps
+    # Without fields of its own: both step one and the same model.
+    warp = WarpEngine(engine.model, WARP_BATCH, device="cpu")
+    rng, start = np.random.default_rng(0), engine.snapshot()
+    goals = engine.ctrl + 0.2 * rng.uniform(-1, 1, (WARP_STEPS, *engine.ctrl.shape))
+    tensors = torch.as_tensor(goals, dtype=torch.float32)
+    ours, theirs = [], []
+    for lap in range(rounds + 1):
+        engine.restore(start)
+        warp.restore(torch.as_tensor(start))
+        for made, times, path in ((engine, ours, goals), (warp, theirs, tensors)):
+            begun = time.process_time()
+            for goal in path:
+                made.step(None, substeps, goal)
+            # The first lap compiles and records.
+            if lap:
+                times.append(time.process_time() - begun)
+    steps = WARP_BATCH * WARP_STEPS * substeps
+    return {
+        "task": task,
+        "num_envs": WARP_BATCH,
+        "engine_steps_per_cpu_s": round(steps / statistics.median(ours)),
+        "warp_cpu_steps_per_cpu_s": round(steps / statistics.median(theirs)),
+        "warp_cpu_over_engine": paired(ours, theirs),
+    }
+
+
+def on_gpu(task: str, rounds: int) -> dict[str, Any]:
+    """Return steps a second of wall time at `GPU_BATCH` worlds on a GPU: the engine's, and the whole task's."""
+    import torch
+
+    if rounds < 1 or not torch.cuda.is_available():
+        return {"absent": "no --warp-rounds given" if rounds < 1 else "no GPU that torch can use"}
+    from motorium.tasks.make import make_env
+
+    env = make_env(task, GPU_BATCH, engine="warp")
+    if env.device.type != "cuda":
+        return {"absent": "no GPU that MuJoCo Warp can use"}
+    physics, substeps, seeds = env._physics, env._substeps, torch.arange(GPU_BATCH, device=env.device)
+    size = (GPU_BATCH, env.info.action.size)
+
+    def physics_alone() -> None:
+        physics.step(None, substeps)
+
+    def whole_task() -> None:
+        step = env.step(2.0 * torch.rand(size, device=env.device) - 1.0)
+        if step.ended.any():
+            env.reset(seeds, step.ended)
+
+    rates: dict[str, list[float]] = {"physics": [], "task": []}
+    for lap in range(rounds + 1):
+        for name, call in (("physics", physics_alone), ("task", whole_task)):
+            env.reset(seeds)
+            torch.cuda.synchronize()
+            begun = time.perf_counter()
+            for _ in range(GPU_STEPS):
+                call()
+            torch.cuda.synchronize()
+            if lap:
+                rates[name].append(GPU_BATCH * GPU_STEPS / (time.perf_counter() - begun))
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    return {
+        "task": task,
+        "gpu": torch.cuda.get_device_name(env.device),
+        "num_envs": GPU_BATCH,
+        "played_back": {name: graph is not False for name, graph in physics._graphs.items()},
+        "physics_steps_per_s": round(medians["physics"] * substeps),
+        "control_steps_per_s": {name: round(value) for name, value in medians.items()},
+        "spread": {name: [round(min(values)), round(max(values))] for name, values in rates.items()},
+    }
+
+
 def main() -> None:
     """Measure and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--task", default="ur5e/pick-place")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--envpool-python", default=None)
+    parser.add_argument("--warp-task", default="go1/velocity")
+    parser.add_argument("--warp-rounds", type=int, default=0)
     arguments = parser.parse_args()
     rows = [compare(arguments.task, b, t, arguments.rounds) for b in BATCHES for t in THREADS]
     report = {
         "task": arguments.task,
         "rows": rows,
         "envpool": against_envpool(arguments.envpool_python, arguments.rounds),
+        "warp_cpu": against_warp(arguments.warp_task, arguments.warp_rounds),
+        "warp_gpu": on_gpu(arguments.warp_task, arguments.warp_rounds),
     }
     print(json.dumps(report, indent=2))
 

@@ -47,6 +47,7 @@ REF = re.compile(r"\b(dataset|policy|report|bundle|page)/([0-9a-f]{8})\b")
 # What makes environments for other projects' programs; the tests named here run in them, when they are given.
 OTHER_ENVIRONMENTS = {"lerobot-oracle.md": "tests/data/test_lerobot_oracle.py"}
 OTHER_ENVIRONMENTS["openpi-client.md"] = "tests/serve/test_openpi_client.py"
+OTHER_ENVIRONMENTS["gym.md"] = "tests/gym/test_cleanrl.py"
 VERDICTS = (0, 3, 4)
 WRITES_MAPPING = ("--mapping", "inspect")
 
@@ -58,10 +59,18 @@ SMALL = {
     | {f"{entry}.{name}": value for entry in ("train", "train-few") for name, value in TRAIN.items()},
     "recipes/g1-teleop.yaml": {f"train.{name}": value for name, value in {**TRAIN, "steps": 20}.items()}
     | {"serve.requests": 3},
+    "recipes/go1-walk.yaml": tiny.WALK,
     "examples/reach.yaml": {"steps": 20, "trials": 4, "amplify.target_successes": 4, "export.trials": 4}
     | {"evaluate.videos": 2, "demonstrate.episodes": 4}
     | {f"train.{name}": value for name, value in TRAIN.items()},
     "examples/own-arm.yaml": {"episodes": 2, "demonstrate.cameras": "[]", "amplify.target_successes": 2},
+}
+
+# What makes other long commands short; of an option that is given twice, the last holds.
+QUICK = {
+    "replay": ["--stride", "40"],
+    "rl": ["--iterations", "2", "--num-envs", "8", "--selection-episodes", "2"],
+    "view": ["--stride", "40", "--size", "96x64", "--seconds", "1", "--episodes", "1"],
 }
 
 
@@ -204,7 +213,7 @@ def check_command(workshop: Workshop, page: str, line: str) -> None:
     elif words == [".", ".venv/bin/activate"]:
         assert re.search(r"^VENV\s*\?= \.venv$", (ROOT / "Makefile").read_text(), re.M)
     elif page in OTHER_ENVIRONMENTS and program != "motorium":
-        assert re.match(r"python3\.11 -m venv|echo |\S+/bin/pip install|MOTORIUM_\w+_PYTHON=", line), line
+        assert re.match(r"python3\.11 -m venv|echo |\S+/bin/(pip install|python -m) |MOTORIUM_\w+_PYTHON=", line), line
         assert (ROOT / OTHER_ENVIRONMENTS[page]).is_file()
         assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
     elif words[:2] == ["motorium", "serve"]:
@@ -220,7 +229,7 @@ def check_command(workshop: Workshop, page: str, line: str) -> None:
     elif program == "motorium":
         for name in made_by(words):
             workshop.remove(name)
-        made = workshop.run([*words, "--stride", "40"] if words[1] == "replay" else words)
+        made = workshop.run([*words, *QUICK.get(words[1], ())])
         assert made.returncode in (VERDICTS if "run" in words else (0,)), made.stdout + made.stderr
         assert "error:" not in made.stderr and "Traceback" not in made.stderr
         assert made.stdout.strip()

@@ -28,6 +28,7 @@ from motorium.report.content import (
     FailureRow,
     Headline,
     Interval,
+    MeasureTable,
     Media,
     Node,
     Page,
@@ -86,9 +87,24 @@ def full_page(word="arm") -> Page:
                 factor=f"cube_x_m {word}",
                 arm=f"few {word}",
                 bins=(
-                    BinRow(label="0.3 to 0.4", success=rate(0.5, 0.4, 0.6, 100), failures={f"dropped {word}": 50}),
+                    BinRow(
+                        label="0.3 to 0.4",
+                        success=rate(0.5, 0.4, 0.6, 100),
+                        failures={f"dropped {word}": 50},
+                        measures={f"error_rad {word}": radians},
+                    ),
                     BinRow(label="0.4 to 0.5", success=Interval(value=None, n=0)),
                 ),
+            ),
+        ),
+        measures=(MeasureTable(title=f"Measures {word}", rows={f"e {word}": radians}, caption=f"Means {word}"),),
+        attacks=(
+            Chart(
+                title=f"push {word}",
+                series=(Series(name=f"success {word}", x=[0, 1], y=[90, 20], low=[80, 10], high=[95, 30]),),
+                shaded=(0.0, 0.3),
+                y_range=(0.0, 100.0),
+                points=True,
             ),
         ),
         failures=(

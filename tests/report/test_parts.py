@@ -1,5 +1,6 @@
 import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,3 +147,28 @@ def test_an_episode_curve_marks_its_steps():
     assert '<rect x="80.0" y="0" width="80.0"' in svg and "0 to 2; marked: steps 50 to 100" in svg
     assert curve(CurationRow(episode="3", action="keep", curve=[np.nan, 1.0])) == ""
     assert "<polyline" in curve(CurationRow(episode="3", action="keep", curve=[1.0, np.nan, 1.0]))
+
+
+def test_a_band_and_a_shaded_range_are_drawn_and_the_axis_keeps_to_its_range():
+    plain = Chart(title="t", series=(Series(name="s", x=[0.0, 1.0, 2.0], y=[90.0, 50.0, 10.0]),))
+    banded = replace(
+        plain,
+        series=(replace(plain.series[0], low=[80.0, 40.0, 5.0], high=[95.0, 60.0, 20.0]),),
+        shaded=(0.0, 0.5),
+        y_range=(0.0, 100.0),
+    )
+    count = [len(re.findall("<path", chart_svg(one, "k"))) for one in (plain, banded)]
+    assert count[1] >= count[0] + 2
+    assert ">100<" in chart_svg(banded, "k")
+
+
+def test_a_band_of_another_length_is_refused():
+    chart = Chart(title="t", series=(Series(name="s", x=[0, 1], y=[0, 1], low=[0], high=[1]),))
+    with pytest.raises(SpecError, match="band"):
+        chart_svg(chart, "k")
+
+
+@pytest.mark.parametrize(("greatest", "shown"), [(1.2, ">0.4<"), (2_000_000, ">1M<"), (800, ">400<")])
+def test_numbers_under_a_chart_are_plain_below_a_thousand(greatest, shown):
+    chart = Chart(title="t", series=(Series(name="s", x=[0.0, greatest], y=[0.0, 1.0]),))
+    assert shown in chart_svg(chart, "k")

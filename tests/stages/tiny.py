@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PICK_PLACE = ROOT / "recipes" / "pick-place.yaml"
 G1 = ROOT / "recipes" / "g1-teleop.yaml"
+GO1_WALK = ROOT / "recipes" / "go1-walk.yaml"
 
 SMALL = {
     "steps": 60,
@@ -30,6 +31,19 @@ SMALL = {
     "evaluate.videos": 2,
     "evaluate.film.stride": 12,
     "export.trials": 4,
+}
+
+WALK = {
+    "iterations": 2,
+    "trials": 4,
+    "attack_trials": 2,
+    "walk.num_envs": 16,
+    "walk.selection_episodes": 2,
+    "walk.options": '{"episode_s": 0.5}',
+    "evaluate.videos": 1,
+    "evaluate.film.stride": 20,
+    "attack.sweeps": "{push_m_s: {low: 0, high: 1, points: 2}, action_latency_steps: {low: 0, high: 2, points: 2}}",
+    "export.trials": 1,
 }
 
 

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", required=True, metavar="SEEDS", help="episodes: 10017,10020-10022")
     parser.add_argument("--task", help="task of the catalog (default: the one the policy was made for)")
     parser.add_argument("--options", metavar="JSON", default="{}", help="fields of the task's own spec")
-    parser.add_argument("--camera", default="front", help="camera to film with (default: %(default)s)")
+    parser.add_argument("--camera", help="camera to film with (default: front, follow, or the task's first)")
     parser.add_argument("--stride", type=int, default=1, help="control steps between pictures (default: %(default)s)")
     parser.add_argument(
         "--out", type=Path, default=Path("replays"), help="folder for the videos (default: %(default)s)"
@@ -29,8 +29,8 @@ def run(args: argparse.Namespace) -> int:
     from motorium.evaluate.rollout import rollout
     from motorium.evaluate.seeds import parse_seeds
     from motorium.flow.bars import Console
-    from motorium.stages.acting import load
     from motorium.stages.filming import FilmSpec, film, record_of
+    from motorium.stages.foreign import load
     from motorium.stages.worlds import WorldSpec, open_world, world_of
 
     seeds = [int(seed) for seed in parse_seeds(args.seeds)]

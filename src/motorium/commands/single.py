@@ -1,4 +1,4 @@
-"""Commands that run one stage, or two, on a source: what `ingest`, `curate` and `edit` share."""
+"""Commands that run one stage, or two: what `ingest`, `curate`, `edit` and `rl` share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from motorium.flow.stage import Artifact
 
 def add_single_options(parser: argparse.ArgumentParser) -> None:
     """Add `--out`, `--seed`, `--force`, how to run, and the store."""
-    parser.add_argument("--out", metavar="DIR", type=Path, help="also put the dataset there, as a plain folder")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="also put what is made there, as a plain folder")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="root seed (default 0)")
     parser.add_argument("--force", action="store_true", help="make it again even if cached")
     add_run_options(parser)
@@ -69,13 +69,13 @@ def run_stages(name: str, entries: Mapping[str, Entry], args: argparse.Namespace
 
 
 def deliver(artifact: Artifact, out: Path | None) -> None:
-    """Say where the dataset is; copy it to `out` when that was asked for.
+    """Say where the artifact is; copy it to `out` when that was asked for.
 
     Raises:
         DataError: when the copy fails; the artifact is in the store all the same.
     """
     if out is None:
-        print(f"dataset: {artifact.path}")
+        print(f"{artifact.kind}: {artifact.path}")
         return
     aside = out.with_name(f".{out.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
@@ -90,9 +90,9 @@ def deliver(artifact: Artifact, out: Path | None) -> None:
         # Of a copied tree the error is a list of (from, to, why).
         first = error.args[0][0][2] if isinstance(error, shutil.Error) and error.args[0] else error.strerror or error
         raise DataError(
-            "the dataset is made, but cannot be copied to --out",
+            f"the {artifact.kind} is made, but cannot be copied to --out",
             where=out,
             got=first,
             remedy=f"it is in the store: {artifact.path}; the same command with another --out copies it at once",
         ) from error
-    print(f"dataset: {out}   ({artifact.ref}; `motorium show {artifact.ref}` says how it was made)")
+    print(f"{artifact.kind}: {out}   ({artifact.ref}; `motorium show {artifact.ref}` says how it was made)")

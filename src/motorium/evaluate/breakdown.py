@@ -1,4 +1,4 @@
-"""Where a policy succeeds and why it fails: success by start condition, failures by reason."""
+"""Where a policy succeeds and why it fails: success and measures by start condition, failures by reason."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from motorium.core.protocols import SUCCESS
 from motorium.core.spec import Spec
 from motorium.evaluate.episodes import Rollout
 from motorium.evaluate.intervals import Estimate, proportion
+from motorium.evaluate.measures import bin_measures
 from motorium.evaluate.seeds import format_seeds
 
 
@@ -21,12 +22,16 @@ class Bin(Spec):
         low, high: bounds; None where the bin is open: values outside the declared range.
         success: of these episodes; value None where there are none.
         failures: how many failed for each reason.
+        rates: of each reason for which an episode of any bin failed.
+        measures: mean return and mean of each measure at the end of the episode, where the task has such.
     """
 
     low: float | None
     high: float | None
     success: Estimate
     failures: dict[str, int]
+    rates: dict[str, Estimate] = {}
+    measures: dict[str, Estimate] = {}
 
 
 class FactorBreakdown(Spec):
@@ -60,16 +65,17 @@ class Failure(Spec):
 
 
 def by_factor(
-    made: Rollout, factor: str, bounds: tuple[float, float], *, bins: int = 4, level: float = 0.95
+    made: Rollout, factor: str, bounds: tuple[float, float], *, bins: int = 4, level: float = 0.95, seed: int = 0
 ) -> FactorBreakdown:
-    """Return the success rate in `bins` equal parts of a start condition's range.
+    """Return the success rate and the measures in `bins` equal parts of a start condition's range.
 
     Args:
         made: the episodes.
         factor: a key of `made.factors`.
         bounds: its declared (low, high), from `EnvInfo.factors`; equal ones make one bin.
         bins: number of parts.
-        level: of the Wilson interval of each.
+        level: of the intervals: Wilson of rates, bootstrap of means.
+        seed: of the bootstrap.
 
     Raises:
         SpecError: when the factor is unknown or the bounds run backwards.
@@ -92,14 +98,21 @@ def by_factor(
     spans = {-1: (None, low), len(edges) - 1: (high, None)}
     spans |= {i: (float(edges[i]), float(edges[i + 1])) for i in range(len(edges) - 1)}
     keep = [i for i in sorted(spans) if 0 <= i < len(edges) - 1 or np.any(part == i)]
-    return FactorBreakdown(factor=factor, bins=tuple(_bin(made.take(part == i), *spans[i], level) for i in keep))
+    reasons = [row.reason for row in failures(made, level=level) if row.count]
+    made_bins = []
+    for i in keep:
+        inside = made.take(part == i)
+        row = _bin(inside, *spans[i], level)
+        rates = {reason: proportion(row.failures.get(reason, 0), inside.n, level=level) for reason in reasons}
+        made_bins.append(row.replace(rates=rates, measures=bin_measures(inside, level=level, seed=seed)))
+    return FactorBreakdown(factor=factor, bins=tuple(made_bins))
 
 
 def by_factors(
-    made: Rollout, bounds: Mapping[str, tuple[float, float]], *, bins: int = 4, level: float = 0.95
+    made: Rollout, bounds: Mapping[str, tuple[float, float]], *, bins: int = 4, level: float = 0.95, seed: int = 0
 ) -> tuple[FactorBreakdown, ...]:
     """Return `by_factor` for every factor in `bounds` (`EnvInfo.factors`)."""
-    return tuple(by_factor(made, name, span, bins=bins, level=level) for name, span in bounds.items())
+    return tuple(by_factor(made, name, span, bins=bins, level=level, seed=seed) for name, span in bounds.items())
 
 
 def failures(made: Rollout, *, command: str = "", level: float = 0.95) -> tuple[Failure, ...]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SCALARS = ("task", "policy", "outcomes", "control_hz", "versions")
 _COLUMNS = ("seeds", "outcome", "length", "returns")
+_GROUPS = ("factors", "rewards", "info")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,8 @@ class Rollout:
         length: (N,) int64 steps taken.
         returns: (N,) float64 sum of rewards, added in the order of steps.
         factors: {name: (N,) float64} start conditions in force.
-        info: {name: (N, ...)} the env's `Step.info` at the ending step.
+        rewards: {name: (N,) float64} each reward term (`reward.*` of `Step.info`), added in the order of steps.
+        info: {name: (N, ...)} the rest of `Step.info`, at the ending step: measures of the episode.
         recordings: {seed: Recording} of the episodes that were kept whole.
     """
 
@@ -49,6 +51,7 @@ class Rollout:
     length: NDArray[np.int64]
     returns: NDArray[np.float64]
     factors: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    rewards: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     info: Mapping[str, NDArray] = field(default_factory=dict)
     recordings: Mapping[int, Recording] = field(default_factory=dict)
 
@@ -89,8 +92,7 @@ class Rollout:
         return replace(
             self,
             **{name: getattr(self, name)[rows] for name in _COLUMNS},
-            factors={name: values[rows] for name, values in self.factors.items()},
-            info={name: values[rows] for name, values in self.info.items()},
+            **{group: {name: values[rows] for name, values in getattr(self, group).items()} for group in _GROUPS},
             recordings={seed: made for seed, made in self.recordings.items() if seed in kept},
         )
 
@@ -98,7 +100,7 @@ class Rollout:
         """Return plain data and arrays, without recordings, for a shard to hand back; see `from_plain`."""
         plain: dict[str, Any] = {name: getattr(self, name) for name in _SCALARS + _COLUMNS}
         plain |= {"outcomes": list(self.outcomes), "versions": dict(self.versions)}
-        return plain | {"factors": dict(self.factors), "info": dict(self.info)}
+        return plain | {group: dict(getattr(self, group)) for group in _GROUPS}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Rollout:
@@ -119,7 +121,7 @@ def join(parts: Sequence[Rollout]) -> Rollout:
         for name in _SCALARS:
             if getattr(part, name) != getattr(first, name):
                 raise DataError(f"shards differ in {name}", got=getattr(part, name), expected=getattr(first, name))
-        for name in ("factors", "info"):
+        for name in _GROUPS:
             if getattr(part, name).keys() != getattr(first, name).keys():
                 raise DataError(f"shards differ in their columns of '{name}'", got=sorted(getattr(part, name)))
     seeds = np.concatenate([part.seeds for part in parts])
@@ -128,7 +130,9 @@ def join(parts: Sequence[Rollout]) -> Rollout:
     return replace(
         first,
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS},
-        factors={name: np.concatenate([part.factors[name] for part in parts]) for name in first.factors},
-        info={name: np.concatenate([part.info[name] for part in parts]) for name in first.info},
+        **{
+            group: {name: np.concatenate([getattr(part, group)[name] for part in parts]) for name in columns}
+            for group, columns in ((group, getattr(first, group)) for group in _GROUPS)
+        },
         recordings={seed: made for part in parts for seed, made in part.recordings.items()},
     )

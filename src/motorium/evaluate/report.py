@@ -22,8 +22,10 @@ from motorium.evaluate.breakdown import FactorBreakdown, Failure, by_factors, fa
 from motorium.evaluate.compare import Comparison
 from motorium.evaluate.episodes import Rollout
 from motorium.evaluate.intervals import Estimate, mean
+from motorium.evaluate.measures import RETURN_UNIT, metrics, reward_rates
 from motorium.evaluate.openloop import OpenLoop
 from motorium.evaluate.seeds import format_seeds
+from motorium.evaluate.sweeps import Sweep
 from motorium.evaluate.table import read_table, write_table
 
 FORMAT = "motorium.evaluation"
@@ -61,6 +63,8 @@ class ArmReport(Spec):
         outcomes: number of episodes by outcome.
         by_factor: success by start condition.
         failures: by reason, with seeds and commands.
+        rewards: mean over episodes of what each reward term gave in a second of the episode.
+        metrics: mean over episodes of each of the task's measures, at the end of the episode.
     """
 
     name: str
@@ -73,6 +77,8 @@ class ArmReport(Spec):
     outcomes: dict[str, int]
     by_factor: tuple[FactorBreakdown, ...]
     failures: tuple[Failure, ...]
+    rewards: dict[str, Estimate] = Field(default_factory=dict)
+    metrics: dict[str, Estimate] = Field(default_factory=dict)
 
 
 class Report(Spec):
@@ -88,6 +94,7 @@ class Report(Spec):
         arms: closed-loop results, the control or baseline first.
         comparisons: between arms.
         ablation: where the arms are an ablation.
+        sweeps: where the arms are the points of sweeps.
         open_loop: results on recordings, by name of the policy.
         notes: what a reader must know.
         episodes_sha256: of `episodes.parquet`; empty where there are none.
@@ -103,6 +110,7 @@ class Report(Spec):
     arms: tuple[ArmReport, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     ablation: Ablation | None = None
+    sweeps: tuple[Sweep, ...] = ()
     open_loop: dict[str, OpenLoop] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
     episodes_sha256: str = ""
@@ -141,11 +149,13 @@ def arm_report(
         n=made.n,
         seeds=format_seeds(made.seeds),
         success=made.rate(level),
-        total_reward=mean(made.returns, level=level, seed=seed),
+        total_reward=mean(made.returns, level=level, seed=seed, unit=RETURN_UNIT),
         success_time_s=mean(seconds, level=level, seed=seed, unit="s"),
         outcomes={made.outcomes[code]: int(count) for code, count in zip(names, counts, strict=True)},
-        by_factor=by_factors(made, bounds, bins=bins, level=level),
+        by_factor=by_factors(made, bounds, bins=bins, level=level, seed=seed),
         failures=failures(made, command=origin.replay, level=level),
+        rewards=reward_rates(made, level=level, seed=seed),
+        metrics=metrics(made, level=level, seed=seed),
     )
 
 

@@ -23,6 +23,7 @@ from motorium.evaluate.episodes import Rollout
 from motorium.evaluate.recording import Record, Recorder
 
 _REFILL = -1
+_REWARD = "reward."
 
 
 def rollout(
@@ -125,6 +126,7 @@ class _Run:
         self.length = np.zeros(n, np.int64)
         self.returns = np.zeros(n, np.float64)
         self.factors = {name: np.full(n, np.nan) for name in env.info.factors}
+        self.rewards: dict[str, NDArray[np.float64]] = {}
         self.info: dict[str, NDArray] = {}
         self.episode = np.full(rows, _REFILL)
         self.running = np.zeros(rows, bool)
@@ -158,6 +160,7 @@ class _Run:
             length=self.length,
             returns=self.returns,
             factors=self.factors,
+            rewards=self.rewards,
             info=self.info,
             recordings=self.recorder.finished if self.recorder else {},
         )
@@ -217,6 +220,10 @@ class _Run:
         at = self.episode[rows]
         self.length[at] += 1
         self.returns[at] += step.reward[rows].astype(np.float64)
+        for name, values in step.info.items():
+            if name.startswith(_REWARD):
+                term = self.rewards.setdefault(name.removeprefix(_REWARD), np.zeros(len(self.seeds)))
+                term[at] += values[rows]
         ended = before & step.ended
         if ended.any():
             self._collect(np.flatnonzero(ended), step)
@@ -230,6 +237,8 @@ class _Run:
         at = self.episode[rows]
         self.outcome[at] = step.outcome[rows]
         for name, values in step.info.items():
+            if name.startswith(_REWARD):
+                continue
             if name not in self.info:
                 self.info[name] = np.zeros((len(self.seeds), *values.shape[1:]), values.dtype)
             self.info[name][at] = values[rows]

@@ -1,7 +1,8 @@
 """The table of episodes: one Parquet file, a row an episode, the same bytes for the same episodes.
 
-Columns: `arm`, `seed`, `outcome`, `outcome_code`, `success`, `length`, `return`, `factor.*`, `info.*`; what
-holds for a whole arm (task, policy, outcomes, rate, versions) is JSON in the file's metadata.
+Columns: `arm`, `seed`, `outcome`, `outcome_code`, `success`, `length`, `return`, `factor.*`, `reward.*` (sums over
+the episode), `info.*` (at its end); what holds for a whole arm (task, policy, outcomes, rate, versions) is JSON in the
+file's metadata.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def _part(name: str, made: Rollout) -> pa.Table:
         "return": pa.array(made.returns, pa.float64()),
     }
     columns |= {f"factor.{key}": pa.array(made.factors[key], pa.float64()) for key in sorted(made.factors)}
+    columns |= {f"reward.{key}": pa.array(made.rewards[key], pa.float64()) for key in sorted(made.rewards)}
     columns |= {f"info.{key}": _column(key, made.info[key]) for key in sorted(made.info)}
     return pa.table(columns)
 
@@ -123,6 +125,7 @@ def _rollout(table: pa.Table, arm: Mapping[str, Any], path: Path) -> Rollout:
         length=table["length"].to_numpy(),
         returns=table["return"].to_numpy(),
         factors=_group(table, "factor."),
+        rewards=_group(table, "reward."),
         info=_group(table, "info."),
     )
 

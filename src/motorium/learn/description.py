@@ -35,7 +35,7 @@ class PolicyDescription:
         last_action: whether the command before the chunk is read.
         hold_key: observation key in the action's space that stands for the command before the first.
         residual: `none`, `state` (relative to `hold_key`) or `last_action`.
-        network: `width`, `hidden`, `blocks`, `euler_steps`, `noise_scale`.
+        network: `width`, `hidden`, `blocks`, `euler_steps`, `noise_scale`; of an actor `widths`, `activation`.
         noise: whether a call draws noise (H, A).
         control_hz: rate of the actions.
         conventions: units, frames and orders in words.
@@ -51,7 +51,7 @@ class PolicyDescription:
     last_action: bool
     hold_key: str | None
     residual: str
-    network: Mapping[str, float]
+    network: Mapping[str, Any]
     noise: bool
     control_hz: float
     conventions: Mapping[str, str] = field(default_factory=dict)

@@ -67,8 +67,9 @@ def _draw(axes, chart: Chart) -> None:
         if len(x) != len(y):
             raise SpecError(f"series '{series.name}' has unequal axes", got=(len(x), len(y)), expected="one length")
         x, y = thin(x, np.where(np.isfinite(y) & ((y > 0) | (not chart.log_y)), y, np.nan))
-        marker = "o" if len(x) == 1 else None
+        marker = "o" if len(x) == 1 or chart.points else None
         axes.plot(x, y, color=colour, linestyle=style, linewidth=1.6, marker=marker, markersize=4, label=series.name)
+        _band(axes, series, colour, chart)
     if chart.log_y:
         axes.set_yscale("log")
         plain = FuncFormatter(lambda value, place: f"{value:g}")
@@ -77,11 +78,30 @@ def _draw(axes, chart: Chart) -> None:
         axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         axes.yaxis.set_minor_formatter(plain if high < 200 * low else NullFormatter())
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=_whole(chart)))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    thousands = EngFormatter(sep="")
+    # Steps and samples in thousands and millions; never 400m for 0.4, which reads as metres.
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, place: thousands(x) if abs(x) >= 1000 else f"{x:g}"))
     axes.set_xlabel(chart.x_label)
     axes.set_ylabel(chart.y_label)
+    if chart.y_range is not None:
+        axes.set_ylim(*chart.y_range)
+    if chart.shaded is not None:
+        left, right = axes.get_xlim()
+        axes.axvspan(*chart.shaded, color=FAINT, alpha=0.18, linewidth=0)
+        axes.set_xlim(left, right)
     axes.grid(axis="y", color=FAINT, alpha=0.35, linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _band(axes, series, colour: str, chart: Chart) -> None:
+    if series.low is None or series.high is None:
+        return
+    x, low, high = finite(series.x), finite(series.low), finite(series.high)
+    if not len(x) == len(low) == len(high):
+        raise SpecError(f"the band of '{series.name}' has another length", got=(len(low), len(high)), expected=len(x))
+    shown = np.unique(np.linspace(0, len(x) - 1, min(len(x), MAX_POINTS)).round().astype(int))
+    low = np.where((low > 0) | (not chart.log_y), low, np.nan)
+    axes.fill_between(x[shown], low[shown], high[shown], color=colour, alpha=0.16, linewidth=0)
 
 
 def _whole(chart: Chart) -> bool:

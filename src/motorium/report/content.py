@@ -137,11 +137,12 @@ class ComparisonRow:
 
 @dataclass(frozen=True, kw_only=True)
 class BinRow:
-    """Success in one part of a start condition's range; `failures` counts them by reason."""
+    """Success in one part of a start condition's range; `failures` counts them by reason, `measures` are by name."""
 
     label: str
     success: Interval
     failures: Mapping[str, int] = field(default_factory=dict)
+    measures: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +205,16 @@ class Media:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One line of a chart: x (n,) and y (n,), numbers; values that are not finite leave a gap."""
+    """One line of a chart: x (n,) and y (n,), numbers; values that are not finite leave a gap.
+
+    `low` and `high` (n,), where given, are the ends of a band about it: an interval, or the spread over seeds.
+    """
 
     name: str
     x: ArrayLike
     y: ArrayLike
+    low: ArrayLike | None = None
+    high: ArrayLike | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +227,9 @@ class Chart:
         x_label, y_label: with units.
         log_y: logarithmic y axis; values at or below zero leave a gap.
         caption: what the reader should see.
+        shaded: (from, to) of the x axis to stand out; None: nothing does.
+        y_range: (least, greatest) of the y axis; None: as the lines need it.
+        points: mark each point: the lines between them are a guide to the eye.
     """
 
     title: str
@@ -228,6 +237,18 @@ class Chart:
     x_label: str = "step"
     y_label: str = ""
     log_y: bool = False
+    caption: str = ""
+    shaded: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+    points: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureTable:
+    """Numbers with intervals by name: of one policy, beside its success."""
+
+    title: str
+    rows: Mapping[str, Interval]
     caption: str = ""
 
 
@@ -338,7 +359,9 @@ class Page:
         stages: the table of the run.
         lineage: artifacts and what they were made from; parents that are not among them are left out.
         success, comparisons: arms and their differences.
+        measures: returns, reward terms, metrics.
         breakdowns, failures: where and why it fails.
+        attacks: success under what is made worse step by step.
         media: pictures and videos.
         charts: training curves.
         errors: open-loop errors.
@@ -357,8 +380,10 @@ class Page:
     lineage: tuple[Node, ...] = ()
     success: tuple[SuccessRow, ...] = ()
     comparisons: tuple[ComparisonRow, ...] = ()
+    measures: tuple[MeasureTable, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
     failures: tuple[FailureRow, ...] = ()
+    attacks: tuple[Chart, ...] = ()
     media: tuple[Media, ...] = ()
     charts: tuple[Chart, ...] = ()
     errors: tuple[ErrorTable, ...] = ()

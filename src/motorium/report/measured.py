@@ -9,7 +9,7 @@ import numpy as np
 
 from motorium.report import parts
 from motorium.report.charts import chart_svg, legend
-from motorium.report.content import Chart, Curation, CurationRow, ErrorTable, Facts, Still, finite
+from motorium.report.content import Chart, Curation, CurationRow, ErrorTable, Facts, MeasureTable, Still, finite
 from motorium.report.markup import Markup, join, tag
 from motorium.report.numbers import count_text, interval_text, level_text
 from motorium.report.parts import Column
@@ -24,8 +24,8 @@ ACTIONS = {
 TONES = {"kept": "good", "trimmed": "warn", "split": "warn", "rejected": "bad"}
 
 
-def charts(items: Sequence[Chart]) -> Markup:
-    """Return training curves, each with its legend, caption and a sentence for screen readers."""
+def charts(items: Sequence[Chart], key: str = "chart") -> Markup:
+    """Return curves, each with its legend, caption and a sentence for screen readers; `key` is the section's own."""
     figures = []
     for number, chart in enumerate(items, 1):
         figures.append(
@@ -33,7 +33,7 @@ def charts(items: Sequence[Chart]) -> Markup:
                 "figure",
                 tag("h3", chart.title),
                 parts.legend(legend(chart)) if len(chart.series) > 1 else None,
-                tag("div", chart_svg(chart, f"chart{number}"), role="img", aria_label=_said(chart), class_="chart"),
+                tag("div", chart_svg(chart, f"{key}{number}"), role="img", aria_label=_said(chart), class_="chart"),
                 tag("figcaption", chart.caption) if chart.caption else None,
                 class_="panel",
             )
@@ -49,6 +49,24 @@ def _said(chart: Chart) -> str:
         if len(known):
             ends.append(f"{series.name} from {known[0]:.3g} to {known[-1]:.3g}, least {known.min():.3g}")
     return f"{chart.title}: {'; '.join(ends)}"
+
+
+def measures(tables: Sequence[MeasureTable]) -> Markup:
+    """Return tables of numbers with their intervals."""
+    return tag("div", *[_measures(table) for table in tables], class_="grid broad")
+
+
+def _measures(table: MeasureTable) -> Markup:
+    rows = [
+        tag(
+            "tr",
+            tag("th", name, scope="row"),
+            tag("td", tag("span", interval_text(one), tag("small", f"n = {one.n}")), class_="said"),
+        )
+        for name, one in table.rows.items()
+    ]
+    inner = tag("table", tag("caption", table.title), tag("tbody", *rows), class_="compact")
+    return tag("figure", inner, tag("figcaption", table.caption) if table.caption else None, class_="panel")
 
 
 def errors(tables: Sequence[ErrorTable]) -> Markup:

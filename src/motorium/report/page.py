@@ -88,11 +88,17 @@ def _sections(page: Page) -> list[tuple[str, str, Markup]]:
         add("lineage", "Lineage", _lineage(page, anchors), intro="What was made from what.")
     if page.success or page.comparisons:
         add("success", "Success", results.success(page.success, page.comparisons))
+    if page.measures:
+        intro = "Means over episodes, and rates of endings."
+        add("measures", "Measures", measured.measures(page.measures), "Returns and measures", intro)
     if page.breakdowns:
         intro = "Where it works, and where it does not."
         add("starts", "Starts", results.breakdowns(page.breakdowns), "Success by start condition", intro)
     if page.failures:
         add("failures", "Failures", results.failures(page.failures), "Failures by reason")
+    if page.attacks:
+        intro = "What is made worse step by step, on the same seeds as the unperturbed control."
+        add("attack", "Attack", measured.charts(page.attacks, "attack"), "Under attack", intro)
     if page.media:
         add("episodes", "Episodes", results.media(page.media), intro=results.media_intro(page.media))
     if page.errors:

@@ -123,7 +123,7 @@ def breakdowns(items: Sequence[Breakdown]) -> Markup:
 
 
 def _breakdown(group: Sequence[Breakdown], arms: Sequence[str]) -> Markup:
-    rows, failed = [], []
+    rows, failed, measured = [], [], []
     for number, label in enumerate(part.label for part in group[0].bins):
         parted = [(item.arm, item.bins[number]) for item in group]
         lines = [(arm, part.success) for arm, part in parted]
@@ -148,6 +148,9 @@ def _breakdown(group: Sequence[Breakdown], arms: Sequence[str]) -> Markup:
             if part.failures:
                 reasons = ", ".join(f"{count} {reason}" for reason, count in part.failures.items())
                 failed.append(f"{label}{f', {arm}' if arm else ''}: {reasons}")
+            if part.measures and part.success.n:
+                numbers = "; ".join(f"{name} {interval_text(one)}" for name, one in part.measures.items())
+                measured.append(f"{label}{f', {arm}' if arm else ''}: {numbers} (n = {part.success.n})")
     head = tag(
         "tr",
         tag("th", "Range", scope="col"),
@@ -157,8 +160,9 @@ def _breakdown(group: Sequence[Breakdown], arms: Sequence[str]) -> Markup:
     inner = tag(
         "table", tag("caption", group[0].factor), tag("thead", head), tag("tbody", *rows), class_="compact breakdown"
     )
-    notes = tag("details", tag("summary", "Failures by range"), parts.bullets(failed)) if failed else None
-    return tag("figure", inner, tag("figcaption", notes) if notes else None, class_="panel")
+    folded = (("Failures by range", failed), ("Measures by range", measured))
+    notes = [tag("details", tag("summary", title), parts.bullets(lines)) for title, lines in folded if lines]
+    return tag("figure", inner, tag("figcaption", *notes) if notes else None, class_="panel")
 
 
 def failures(rows: Sequence[FailureRow]) -> Markup:

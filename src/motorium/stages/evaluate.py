@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import Field
 
-from motorium.core.errors import SpecError
 from motorium.flow.stage import Artifact, Context, Port, Result, Stage
-from motorium.stages.acting import load, open_policy
 from motorium.stages.blocks import blocks
 from motorium.stages.filming import FilmSpec, film, record_of, replay_words
+from motorium.stages.foreign import load, open_policy
+from motorium.stages.unseen import check_unseen
 from motorium.stages.worlds import WORLD_MODULES, WORLD_PACKAGES, WorldSpec, open_world, world_files, world_of
 
 VIDEOS = "videos"
@@ -37,7 +37,7 @@ def run(spec: EvaluateSpec, inputs: Mapping[str, Any], context: Context) -> Resu
     source: Artifact = inputs["policy"]
     conventions = open_policy(source).info.conventions
     task, options = world_of(spec, conventions, "stage evaluate")
-    check_unseen(spec, conventions)
+    check_unseen(spec.first_seed, spec.trials, conventions, "stage evaluate")
     shards = [
         {"folder": str(source.path), "kind": source.kind, "task": task, "options": options, "first": at, "count": count}
         for at, count in blocks(spec.first_seed, spec.trials, spec.worlds)
@@ -70,10 +70,25 @@ def run(spec: EvaluateSpec, inputs: Mapping[str, Any], context: Context) -> Resu
         "outcomes": arm.outcomes,
         "videos": filmed,
         "success_time_s": arm.success_time_s.to_plain(),
+        "return": arm.total_reward.to_plain(),
+        "measures": {name: one.to_plain() for name, one in arm.metrics.items()},
+        "rewards": {name: one.to_plain() for name, one in arm.rewards.items()},
         "training": training_of(source),
     }
     text = arm.success.text().removesuffix(")")
-    return Result(summary=f"success {text}, seeds {arm.seeds})", metrics=metrics)
+    return Result(summary=f"success {text}, seeds {arm.seeds}){measured(arm)}", metrics=metrics)
+
+
+def measured(arm: Any) -> str:
+    """Return the measures of an arm in words, as they follow its success; nothing for a task without any."""
+    from motorium.evaluate.measures import RETURN
+
+    if not arm.metrics and arm.outcomes.get("success"):
+        return ""
+    rates = [f"{one.reason} {one.rate.text().partition(' (')[0]}" for one in arm.failures if one.count]
+    numbers = {RETURN: arm.total_reward, **arm.metrics}
+    found = [f"{name} {one.value:.3g} [{one.low:.3g}, {one.high:.3g}]" for name, one in numbers.items() if one.n > 1]
+    return "".join(f"; {one}" for one in [*found, *rates])
 
 
 def evaluate_shard(
@@ -97,26 +112,6 @@ def other_versions(conventions: Mapping[str, str], versions: Mapping[str, str]) 
         for name, version in versions.items()
         if seen[name] not in (None, version)
     ]
-
-
-def check_unseen(spec: EvaluateSpec, conventions: Mapping[str, str]) -> None:
-    """Refuse seeds that the policy's data were made from.
-
-    Raises:
-        SpecError: naming one of them.
-    """
-    from motorium.evaluate.seeds import parse_seeds
-
-    last = spec.first_seed + spec.trials
-    shared = [s for s in parse_seeds(conventions.get("data_seeds", "")) if spec.first_seed <= s < last]
-    if shared:
-        raise SpecError(
-            "the policy was trained on a seed it would be judged on",
-            where="stage evaluate",
-            got=f"seed {shared[0]}",
-            expected=f"seeds in no training data ({conventions['data_seeds']})",
-            remedy="choose another first_seed",
-        )
 
 
 def film_some(
@@ -172,6 +167,8 @@ STAGE = Stage(
         "motorium.stages.acting",
         "motorium.stages.blocks",
         "motorium.stages.filming",
+        "motorium.stages.foreign",
+        "motorium.stages.unseen",
         "motorium.evaluate",
         "motorium.learn",
         "motorium.data.bounds",

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from motorium.evaluate.recording import Record
 
 
+# What tasks call the camera that shows the whole: of a table, of a robot that goes about.
+USUAL = ("front", "follow")
+
+
 class FilmSpec(Spec):
     """How episodes are filmed."""
 
-    camera: str = Field("front", description="camera to film with")
+    camera: str | None = Field(None, description="camera to film with; none: `front`, `follow`, or the first")
     height: int = Field(192, ge=16, multiple_of=2, description="picture height, pixels")
     width: int = Field(256, ge=16, multiple_of=2, description="picture width, pixels")
     stride: int = Field(2, ge=1, description="control steps between pictures")
@@ -32,11 +36,11 @@ def film(info: EnvInfo, made: Rollout, seeds: Sequence[int], spec: FilmSpec, fol
     from motorium.data.video_write import PROFILES, encode
 
     folder.mkdir(parents=True, exist_ok=True)
-    filmed = []
+    filmed, camera = [], camera_of(spec.camera, info.cameras)
     for seed in seeds:
         tape = made.recordings[int(seed)]
         name = f"{int(seed)}-{tape.outcome}.mp4"
-        encode(folder / name, tape.frames[spec.camera], info.control_hz / spec.stride, PROFILES["fast"])
+        encode(folder / name, tape.frames[camera], info.control_hz / spec.stride, PROFILES["fast"])
         filmed.append({"seed": int(seed), "outcome": tape.outcome, "file": name, "steps": len(tape.actions)})
     return filmed
 
@@ -49,13 +53,24 @@ def record_of(spec: FilmSpec, cameras: tuple[str, ...]) -> Record:
     """
     from motorium.evaluate.recording import Record
 
-    if spec.camera not in cameras:
+    return Record(cameras=(camera_of(spec.camera, cameras),), stride=spec.stride, height=spec.height, width=spec.width)
+
+
+def camera_of(camera: str | None, cameras: tuple[str, ...]) -> str:
+    """Return the camera that is named, or where none is, the first of `USUAL` there is, or the first of all.
+
+    Raises:
+        SpecError: when the task has no such camera.
+    """
+    usual = next((name for name in USUAL if name in cameras), cameras[0] if cameras else USUAL[0])
+    named = camera or usual
+    if named not in cameras:
         raise SpecError(
-            f"there is no camera '{spec.camera}'",
+            f"there is no camera '{named}'",
             expected=", ".join(cameras) or "none: this task has no cameras",
-            nearest=nearest(spec.camera, cameras),
+            nearest=nearest(named, cameras),
         )
-    return Record(cameras=(spec.camera,), stride=spec.stride, height=spec.height, width=spec.width)
+    return named
 
 
 def replay_words(ref: str, task: str, options: Mapping[str, Any]) -> list[str]:

@@ -74,6 +74,8 @@ STAGE = Stage(
         "motorium.stages.page_data",
         "motorium.stages.curate_examples",
         "motorium.stages.page_results",
+        "motorium.stages.page_attack",
+        "motorium.stages.page_rl",
         "motorium.stages.wording",
         "motorium.flow.pages",
         "motorium.report",

@@ -14,9 +14,12 @@ from motorium.evaluate.report import ArmReport, Report, read_report
 from motorium.flow.stage import Artifact
 from motorium.learn.description import FILE, read_json
 from motorium.report import content
+from motorium.stages import page_attack, page_rl
 from motorium.stages.wording import percent
 
 CURVE = "training.json"
+# Endings that every task has.
+GENERAL = ("timeout", "unstable")
 TONES = {"improved": "good", "held": "plain", "regressed": "bad", "underpowered": "warn", "beats both": "good"}
 
 
@@ -55,6 +58,8 @@ def lineage(artifacts: Mapping[str, Artifact]) -> tuple[content.Node, ...]:
 
 def of_policy(name: str, artifact: Artifact) -> dict[str, list]:
     """Return the training curves and the facts of a policy."""
+    if (artifact.path / page_rl.CURVES).is_file():
+        return page_rl.of_rl_policy(name, artifact)
     rows = json.loads((artifact.path / CURVE).read_text(encoding="utf-8"))["rows"]
     series = []
     for key, label in (("train_loss", "training"), ("validation_loss", "validation")):
@@ -107,6 +112,8 @@ def of_report(name: str, artifact: Artifact, arms: Mapping[str, tuple[str, bool]
     parts: dict[str, list] = {"facts": [content.Facts(title=f"report {name}", rows=facts)]}
     if report.kind == "evaluation":
         parts |= _evaluation(*arms.get(artifact.id, (name, False)), artifact, report)
+    if report.kind == "axes":
+        parts |= page_attack.of_attack(name, report)
     if report.kind == "ablation":
         parts["comparisons"] = [_comparison(one) for one in report.comparisons]
         parts["verdicts"] = [_verdict(one) for one in report.comparisons]
@@ -136,8 +143,10 @@ def _evaluation(name: str, control: bool, artifact: Artifact, report: Report) ->
             content.SuccessRow(name=name, success=interval(arm.success), control=control, seeds=arm.seeds, detail=data)
         ],
         "headlines": [
-            content.Headline(label=f"success, {name}", value=percent(arm.success.value), detail=_range(arm.success))
+            content.Headline(label=f"success, {name}", value=percent(arm.success.value), detail=_range(arm.success)),
+            *_measured(name, arm),
         ],
+        "measures": _measures(name, arm),
         "breakdowns": [_breakdown(name, one) for one in arm.by_factor],
         "failures": [
             content.FailureRow(
@@ -161,9 +170,56 @@ def _range(estimate: Estimate) -> str:
 
 def _breakdown(arm: str, made: Any) -> content.Breakdown:
     rows = tuple(
-        content.BinRow(label=_bin_label(one), success=interval(one.success), failures=one.failures) for one in made.bins
+        content.BinRow(
+            label=_bin_label(one),
+            success=interval(one.success),
+            failures=one.failures,
+            measures=_bin_measures(one) if one.measures else {},
+        )
+        for one in made.bins
     )
     return content.Breakdown(factor=made.factor, bins=rows, arm=arm)
+
+
+def _bin_measures(one: Bin) -> dict[str, content.Interval]:
+    return {name: interval(estimate) for name, estimate in [*one.measures.items(), *one.rates.items()]}
+
+
+def _measures(name: str, arm: ArmReport) -> list[content.MeasureTable]:
+    """Return the tables of a task that has rewards or measures; none for one that only succeeds or fails."""
+    if not arm.metrics and not arm.rewards:
+        return []
+    rows = {"return": arm.total_reward, **arm.metrics, **{one.reason: one.rate for one in arm.failures}}
+    shown = {key: interval(one) for key, one in rows.items()}
+    caption = "Means over episodes, of measures at their end, with bootstrap intervals; rates with Wilson intervals."
+    return [content.MeasureTable(title=f"Measures, {name}", rows=shown, caption=caption), _terms(name, arm)]
+
+
+def _measured(name: str, arm: ArmReport) -> list[content.Headline]:
+    """Return the task's own measures and failures as headlines, for a task that has measures."""
+    if not arm.metrics:
+        return []
+    numbers = [
+        content.Headline(
+            label=f"{key}, {name}",
+            value=f"{one.value:.3g} {one.unit or ''}".strip(),
+            detail=f"n = {one.n}" if one.low is None else f"[{one.low:.3g}, {one.high:.3g}], n = {one.n}",
+        )
+        for key, one in arm.metrics.items()
+        if one.value is not None
+    ]
+    rates = [
+        content.Headline(label=f"{one.reason}, {name}", value=percent(one.rate.value), detail=_range(one.rate))
+        for one in arm.failures
+        if one.reason not in GENERAL and one.rate.value is not None
+    ]
+    return [*numbers, *rates]
+
+
+def _terms(name: str, arm: ArmReport) -> content.MeasureTable:
+    rows = {key: interval(one) for key, one in arm.rewards.items()}
+    caption = "What each term of the reward gave in a second of an episode, weights included."
+    return content.MeasureTable(title=f"Reward terms, {name}", rows=rows, caption=caption)
 
 
 def _bin_label(one: Bin) -> str:

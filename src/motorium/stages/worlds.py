@@ -16,7 +16,7 @@ from motorium.flow.digests import Sources
 
 # Sources and packages whose change may change what happens in a simulated world.
 WORLD_MODULES = ("motorium.stages.worlds", "motorium.core", "motorium.sim", "motorium.robots", "motorium.tasks")
-WORLD_PACKAGES = ("mujoco", "numpy", "mujoco-warp", "warp-lang")
+WORLD_PACKAGES = ("mujoco", "numpy", "mujoco-warp", "warp-lang", "torch")
 MODEL_SUFFIXES = (".xml", ".mjcf", ".urdf")
 
 
@@ -43,10 +43,11 @@ def _models(value: Any) -> set[Path]:
 
 
 def open_world(task: str, options: Mapping[str, Any], num_envs: int, threads: int):
-    """Return the batched Env of `task` with `num_envs` worlds."""
+    """Return the batched Env of `task` with `num_envs` worlds, in NumPy whatever the engine that `options` name."""
     from motorium.tasks.make import make_env
+    from motorium.tasks.mdp.numpy_env import as_numpy
 
-    return make_env(task, num_envs, threads=threads, **options)
+    return as_numpy(make_env(task, num_envs, threads=threads, **options))
 
 
 def world_conventions(task: str, options: Mapping[str, Any]) -> dict[str, str]:

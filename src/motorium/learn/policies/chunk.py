@@ -29,7 +29,8 @@ class ChunkNet(nn.Module):
     def __init__(self, description: PolicyDescription) -> None:
         super().__init__()
         self.description = description
-        self.shape = {name: int(description.network[name]) for name in ("width", "hidden", "blocks")}
+        network = description.network
+        self.shape = {name: int(network[name]) for name in ("width", "hidden", "blocks") if name in network}
         sizes = {
             "observation": (description.observation_size,),
             "action": (description.horizon, description.action.size),
@@ -59,13 +60,17 @@ class ChunkNet(nn.Module):
 
     def encode(self, observation: Tensor, last: Tensor | None, known: Tensor | None) -> Tensor:
         """Return z (B, Z)."""
-        z = ((observation - self.observation_shift) * self.observation_inverse).clamp(-CLIP, CLIP).flatten(1)
+        z = self.normalize(observation).flatten(1)
         if last is None:
             return z
         command = ((last - self.last_shift) * self.last_inverse).clamp(-CLIP, CLIP)
         if self.description.hold_key is None:
             command = command * known
         return torch.cat([z, command, known], dim=1)
+
+    def normalize(self, observation: Tensor) -> Tensor:
+        """Return normalised observations: (B, n_obs, D) both."""
+        return ((observation - self.observation_shift) * self.observation_inverse).clamp(-CLIP, CLIP)
 
     def base(self, observation: Tensor, last: Tensor | None) -> Tensor | None:
         """Return what chunks are relative to, (B, 1, A), or None."""

@@ -1,0 +1,1 @@
+"""Reinforcement learning over `core.protocols.Env`: collecting, PPO, and policies from it."""
