@@ -21,7 +21,7 @@ from motorium.flow.recipe import Recipe
 from motorium.flow.runner import run_recipe
 from motorium.flow.stage import Result, Stage
 from motorium.flow.store import Store
-from motorium.stages.watching import Session, Untaught, captioned
+from motorium.stages.watching import Session, Shown, Untaught, captioned
 from motorium.tasks.make import make_env
 from tests.evaluate.worlds import Dot, Steer
 
@@ -66,7 +66,8 @@ def test_without_a_screen_the_episodes_become_one_video_and_its_path_is_printed(
         ([*CARTPOLE, "--factors", "pole_rad"], "NAME=NUMBER"),
         ([*CARTPOLE, "--camera", "sidee"], "side"),
         ([*CARTPOLE, "--seeds", ""], "no seed"),
-        (["view", "policy/00aa"], "error"),
+        (["view", "policy/00aa"], "there is no store here"),
+        (["view", "cartpole/swing-up"], "view --task cartpole/swing-up"),
     ],
 )
 def test_what_cannot_be_watched_is_an_error_that_says_what_can(tmp_path, monkeypatch, capsys, words, said):
@@ -172,7 +173,7 @@ def play(monkeypatch, presses, draws):
     monkeypatch.setattr(mujoco.viewer, "launch_passive", launch)
     monkeypatch.setattr(view_window.time, "sleep", lambda seconds: None)
     watched = Session(env, Untaught(env.info, "random"), {})
-    view_window.watch(view.Shown(session=watched, seeds=[40, 41], camera=None))
+    view_window.watch(Shown(session=watched, seeds=[40, 41], camera=None))
     env.close()
     return windows[0]
 

@@ -72,7 +72,9 @@ def test_the_same_command_again_is_cached_and_a_run_may_start_from_its_policy(ma
     before = {path.name for path in (made / ".motorium").rglob("policy/*")}
     assert main(["rl", *TASK, *TINY, "--seeds", "3"]) == 0
     assert {path.name for path in (made / ".motorium").rglob("policy/*")} == before
-    assert main(["rl", *TINY, "--selection-episodes", "2", "--from", "policy"]) == 0
+    assert main(["rl", *TINY, "--selection-episodes", "2", "--from", "policy", "--out", "further"]) == 0
+    conventions = json.loads((made / "further" / "policy.json").read_text())["conventions"]
+    assert conventions["data_seeds"] == "20000-20001", "it began as a policy that these seeds chose"
 
 
 def test_without_a_task_the_error_says_to_name_one(tmp_path, monkeypatch, capsys):

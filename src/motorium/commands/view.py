@@ -8,13 +8,15 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motorium.commands.options import add_store, open_store, positive
 from motorium.commands.replay import read_options
 from motorium.core.errors import SpecError, StoreError, nearest
+
+if TYPE_CHECKING:
+    from motorium.stages.watching import Shown
 
 ACTING = ("policy", "bundle")
 FRAMES_HZ, HOLD_S = 25.0, 1.0
@@ -51,26 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store(parser)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shown:
-    """What is watched: a session, its episodes, the camera."""
-
-    session: Any
-    seeds: list[int]
-    camera: str | None
-
-
 def run(args: argparse.Namespace) -> int:
     """Open the task, let the policy act; show it in a window, or write the video and say where it is."""
     from motorium.evaluate.rollout import check_fit
     from motorium.evaluate.sweeps import setting
     from motorium.stages.foreign import load
-    from motorium.stages.watching import Session, Untaught
+    from motorium.stages.watching import Session, Shown, Untaught
     from motorium.stages.worlds import WorldSpec, open_world, world_of
 
     if args.run is None and args.task is None:
         raise SpecError(
-            "nothing to watch", where="motorium view", expected="a RUN, or --task", nearest="--task go1/velocity"
+            "nothing to watch",
+            where="motorium view",
+            expected="a RUN (a policy or bundle, or the name of a recipe that was run), or --task",
+            remedy="name a policy that `motorium ls` shows, or watch a task alone: motorium view --task go1/velocity",
         )
     policy = None if args.run is None else load(*find_acting(args))
     world = WorldSpec.parse({"task": args.task, "options": read_options(args.options)}, where="view")
@@ -150,9 +146,16 @@ def find_acting(args: argparse.Namespace) -> tuple[Path, str]:
     if folder.is_dir():
         return folder, "bundle" if (folder / "bundle.json").is_file() else "policy"
     from motorium.flow.refs import resolve_ref
+    from motorium.tasks import TASKS
 
-    store = open_store(args)
-    artifact = _of_run(store, args.run) or resolve_ref(store, args.run)
+    try:
+        store = open_store(args)
+        artifact = _of_run(store, args.run) or resolve_ref(store, args.run)
+    except StoreError as error:
+        if args.run not in TASKS:
+            raise
+        remedy = f"motorium view --task {args.run}"
+        raise SpecError("a task is no policy", where="motorium view", got=args.run, remedy=remedy) from error
     if artifact.kind not in ACTING:
         raise SpecError("this cannot act", where=args.run, got=artifact.kind, expected="a policy or a bundle")
     store.check(artifact)

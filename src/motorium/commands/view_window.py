@@ -9,7 +9,7 @@ from motorium.core.errors import SimError
 from motorium.core.protocols import Viewable
 
 if TYPE_CHECKING:
-    from motorium.commands.view import Shown
+    from motorium.stages.watching import Shown
 
 KEYS = "R again   N next seed   space pause"
 AGAIN, NEXT, PAUSE = ord("R"), ord("N"), ord(" ")

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from motorium.core.errors import SpecError
 from motorium.core.wording import counted
 from motorium.flow.stage import Artifact, Context, Port, Result, Stage
 from motorium.learn.rl.spec import RlSpec
@@ -39,8 +40,19 @@ class RlStageSpec(WorldSpec, RlSpec):
 
 
 def run(spec: RlStageSpec, inputs: Mapping[str, Any], context: Context) -> Result:
-    """Train from each seed, judge each, keep the middle one."""
+    """Train from each seed, judge each, keep the middle one.
+
+    Raises:
+        SpecError: when neither the options nor a policy to start from name a task.
+    """
     start: Artifact | None = inputs.get("policy")
+    if start is None and spec.task is None:
+        raise SpecError(
+            "no task is named",
+            where="stage rl",
+            expected="a task, or a policy to start from, which names its own",
+            remedy="--task go1/velocity, or `with: {task: ...}` in the recipe",
+        )
     task, options = world_of(spec, _conventions_of(start), "stage rl")
     runs = [_train(spec, task, options, start, number, context) for number in range(spec.seeds)]
     returns = [one["return"] for one in runs]
@@ -59,7 +71,7 @@ def run(spec: RlStageSpec, inputs: Mapping[str, Any], context: Context) -> Resul
     }
     spread = f" ({min(returns):.3g} to {max(returns):.3g} of {counted(spec.seeds, 'run')})" if spec.seeds > 1 else ""
     summary = (
-        f"{spec.algorithm.upper()}, {metrics['samples'] / 1e6:.2g} M samples, return {returns[chosen]:.4g}{spread}, "
+        f"{spec.algorithm.upper()}, {counted(metrics['samples'], 'sample')}, return {returns[chosen]:.4g}{spread}, "
         f"success {runs[chosen]['success']:.1%} on seeds {first}-{first + spec.selection_episodes - 1}"
     )
     return Result(summary=summary, metrics=metrics)
@@ -112,7 +124,7 @@ def _train(
             scratch / "policy",
             scratch=scratch,
             seed=derive_seed(context.seed, "run", number),
-            conventions=_conventions(spec, env.info, task, options),
+            conventions=_conventions(spec, env.info, start, task, options),
             start=None if start is None else start.path,
             progress=bar,
             metrics=_Numbered(context.metrics, number) if spec.seeds > 1 else context.metrics,
@@ -138,13 +150,23 @@ def _judge(spec: RlStageSpec, task: str, options: Mapping[str, Any], folder: Pat
     return {"return": float(made.returns.mean()), "success": float(made.success.mean())}
 
 
-def _conventions(spec: RlStageSpec, info: Any, task: str, options: Mapping[str, Any]) -> dict[str, str]:
+def _conventions(
+    spec: RlStageSpec, info: Any, start: Artifact | None, task: str, options: Mapping[str, Any]
+) -> dict[str, str]:
     conventions = {**info.conventions, **world_conventions(task, options)}
     conventions |= {f"version.{name}": version for name, version in info.versions.items()}
-    if spec.seeds > 1:
-        # Evaluation refuses these: the policy was chosen by them.
-        conventions["data_seeds"] = _selection(spec)
+    # Evaluation refuses these: the policy was chosen by them, or began as one that was, or that was taught them.
+    seeds = seen_seeds(_conventions_of(start), _selection(spec) if spec.seeds > 1 else "")
+    if seeds:
+        conventions["data_seeds"] = seeds
     return conventions
+
+
+def seen_seeds(start: Mapping[str, str], own: str) -> str:
+    """Return the seeds `own`, and those that the conventions of the policy to start from name, in words."""
+    from motorium.evaluate.seeds import format_seeds, parse_seeds
+
+    return format_seeds([*parse_seeds(start.get("data_seeds", "")), *parse_seeds(own)])
 
 
 def _selection(spec: RlStageSpec) -> str:

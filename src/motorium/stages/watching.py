@@ -136,6 +136,21 @@ class Session:
         return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What is watched.
+
+    Attributes:
+        session: who acts, and where.
+        seeds: of the episodes.
+        camera: to look through; None: the task's own.
+    """
+
+    session: Session
+    seeds: Sequence[int]
+    camera: str | None
+
+
 class Sight:
     """What a camera sees of the first world of `env`: with shadows where its looks are known.
 

@@ -37,8 +37,8 @@ from motorium.core import frames
 from motorium.core.features import vector
 from motorium.core.protocols import RUNNING, SUCCESS, Segment
 from motorium.core.spec import Spec
-from motorium.robots import ROBOTS
 from motorium.robots.arm import Arm
+from motorium.robots.choose import make_robot
 from motorium.robots.own import OwnArm, make_own
 from motorium.sim import scene
 from motorium.sim.control.modes import Scale
@@ -95,7 +95,7 @@ class PickPlace(ArmEnv):
 
     def __init__(self, spec: PickPlaceSpec, *, num_envs: int, threads: int = 0, name: str = "ur5e/pick-place") -> None:
         self.spec = spec
-        arm: Arm = make_own(spec.own) if spec.own else ROBOTS.load(spec.robot)(spec.model)
+        arm: Arm = make_own(spec.own) if spec.own else make_robot(spec.robot, spec.model, Arm)
         _furnish(arm, spec)
         rates = Rates(
             control_hz=spec.control_hz,

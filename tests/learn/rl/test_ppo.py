@@ -370,11 +370,11 @@ def test_the_critic_alone_sees_what_the_policy_does_without(tmp_path):
     assert [one["key"] for one in rows["inputs"]] == [STATE]
 
 
-@pytest.mark.parametrize("normalize", [True, False])
-def test_training_starts_from_a_policy(tmp_path, normalize):
-    options = {"normalize": normalize, "learning_rate": 0.01, "adaptive": False}
-    first = trained(tmp_path / "a", **options)
-    spec = RlSpec.parse({**SMALL, **options})
+@pytest.mark.parametrize(("normalize", "then"), [(True, True), (False, False), (True, False), (False, True)])
+def test_training_starts_from_a_policy(tmp_path, normalize, then):
+    options = {"learning_rate": 0.01, "adaptive": False}
+    first = trained(tmp_path / "a", normalize=normalize, **options)
+    spec = RlSpec.parse({**SMALL, **options, "normalize": then})
     at = torch.from_numpy(states(20))
     with learners.contained():
         run = _Run(Reach(spec.num_envs), spec, 3, {}, first.folder)

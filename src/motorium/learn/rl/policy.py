@@ -106,7 +106,15 @@ def start_from(folder: Path, actor: MLPModel, collector: Collector, description:
             normalizer._mean.copy_(net.observation_shift[None])
             normalizer._std.copy_((net.observation_scale - normalizer.eps)[None].clamp(min=0.0))
             normalizer._var.copy_(normalizer._std.square())
-            normalizer.count.fill_(int(found.training.get("samples", 0)))
+            # At zero, the first step would put its own statistics in place of these.
+            known = found.training.get("samples") or found.training.get("windows") or 1_000_000
+            normalizer.count.fill_(int(known))
+        else:
+            # What this actor does not do to its inputs goes into its first layer.
+            first = _linear(actor.mlp)[0]
+            weight = net.layers[0].weight * net.observation_inverse
+            first.weight.copy_(weight)
+            first.bias.copy_(net.layers[0].bias - weight @ net.observation_shift)
 
 
 def _linear(layers: nn.Module) -> list[nn.Linear]:

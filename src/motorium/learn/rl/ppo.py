@@ -124,7 +124,7 @@ class _Run:
         )
         ending = max(1.0 - spec.gamma, 1.0 / env.info.max_steps)
         self.scale = spec.reward_scale or VALUE_OF_A_SECOND * ending * env.info.control_hz
-        self.learning_s = 0.0
+        self.learning_s = self.learning_share = 0.0
 
     def improve(self, scratch: Path, progress: Progress, metrics: Log | None) -> tuple[list[dict], int, float]:
         """Do all rounds; return the training curve, the round resumed at, and samples a second."""
@@ -144,7 +144,7 @@ class _Run:
             if done % spec.checkpoint_every == 0 or done == spec.iterations:
                 write_checkpoint(scratch, self.identity, self._checkpoint(done, curve))
         spent = time.perf_counter() - began
-        self.learning_s /= max(spent, 1e-9)
+        self.learning_share = self.learning_s / max(spent, 1e-9)
         return curve, first, (spec.iterations - first) * spec.samples_a_round / max(spent, 1e-9)
 
     def _round(self, done: int) -> dict[str, float]:
@@ -225,7 +225,7 @@ class _Run:
             resumed_at=resumed_at,
             curve=tuple(curve),
             samples_per_s=samples_per_s,
-            learning_share=self.learning_s,
+            learning_share=self.learning_share,
         )
 
     def _described(self, training: Mapping[str, Any]):

@@ -143,7 +143,8 @@ class Body:
         home = state.constant(robot.home_rad)
         base = state.constant((0.0, 0.0, robot.height_m, 1.0, 0.0, 0.0, 0.0))
         rows = xp.zeros_like(offsets_rad[:, :1])
-        qpos = xp.concat([rows + base, offsets_rad + home], axis=1)
+        qpos, _ = self.posed(state, offsets_rad, 0.0 * offsets_rad)
+        qpos[:, :7] = rows + base
         return qpos, xp.zeros_like(state.qvel), (rows + home)[:, self._order]
 
     def _address(self, sensor: str) -> int:

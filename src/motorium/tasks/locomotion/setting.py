@@ -7,7 +7,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from motorium.robots import ROBOTS
+from motorium.robots.choose import make_robot
 from motorium.robots.legged import Legged
 from motorium.sim.delay import add_delay
 from motorium.tasks.locomotion.body import Body, add_sensors
@@ -29,7 +29,7 @@ MOTORS = FIELDS[2:5]
 
 def set_out(spec: Any) -> Legged:
     """Return the robot of a task's `spec`, with sensors, delay lines and the physics of the task; without ground."""
-    robot = ROBOTS.load(spec.robot)(spec.model)
+    robot = make_robot(spec.robot, spec.model, Legged)
     option = robot.spec.option
     option.timestep, option.integrator = spec.timestep_s, mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     if spec.model == "training":
@@ -60,7 +60,7 @@ def randomised(state: State, body: Body) -> dict[str, Array]:
 
 def pushed(state: State, spec: Any) -> Array | None:
     """Return the velocities (B, nv) after a push of `push_m_s` in a random direction, every `push_every_s`, or None."""
-    xp, every = state.xp, round(spec.push_every_s * spec.control_hz)
+    xp, every = state.xp, max(1, round(spec.push_every_s * spec.control_hz))
     now = state.steps % every == every - 1
     if not now.any():
         return None

@@ -167,7 +167,7 @@ class Velocity(Task):
         sums = {"error": memory["error"] + squared(error) ** 0.5, "yaw_error": memory["yaw_error"] + abs(yaw_error)}
         if not self.spec.resample_s:
             return sums
-        now = state.steps % round(self.spec.resample_s * self.spec.control_hz) == 0
+        now = state.steps % max(1, round(self.spec.resample_s * self.spec.control_hz)) == 0
         unit = state.draw("command", 4, 0.0, 1.0)
         low, high = (state.constant([getattr(self.spec, name)[i] for name in COMMANDS]) for i in (0, 1))
         fresh = (low + (high - low) * unit[:, :3]) * (unit[:, 3] >= self.spec.standing_share)[:, None]

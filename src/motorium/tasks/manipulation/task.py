@@ -11,9 +11,9 @@ from pydantic import Field
 
 from motorium.core.features import vector
 from motorium.core.protocols import SUCCESS
-from motorium.robots import ROBOTS
 from motorium.robots.arm import Arm
 from motorium.robots.bimanual import BimanualArm
+from motorium.robots.choose import make_robot
 from motorium.sim.scene import Physics, set_table
 from motorium.tasks.manipulation.arm import CONVENTIONS, Manipulator, add_sensors, stiffen_gripper
 from motorium.tasks.mdp.state import State
@@ -62,7 +62,8 @@ class ArmTask(Task):
     def scene(self) -> mujoco.MjSpec:
         """Return the arm at its table, with the task's things."""
         spec = self.spec
-        self.robot: Arm | BimanualArm = ROBOTS.load(spec.robot)(spec.model)
+        kind = Arm if self.hands == 1 else BimanualArm
+        self.robot: Arm | BimanualArm = make_robot(spec.robot, spec.model, kind)
         self.arms = {"": self.robot} if self.hands == 1 else {"left.": self.robot.left, "right.": self.robot.right}
         scene = self.robot.spec
         set_table(scene, Physics(timestep_s=spec.timestep_s, iterations=spec.iterations), spec.model)
